@@ -1,0 +1,46 @@
+import type { KeyObject } from 'node:crypto'
+import type { Repository } from '../image/reference.ts'
+import type { Reason } from '../verdict/reason.ts'
+import type { Glob } from './glob.ts'
+import type { Match } from './match.ts'
+
+/** A ClusterImagePolicy, read, defaulted, its keys inlined, everything compiled when it arrived. Nothing here is parsed on the way of a request. */
+export type Policy = {
+  readonly name: string
+  readonly mode: 'enforce' | 'warn'
+  readonly globs: readonly Glob[]
+  readonly match: readonly Match[]
+  readonly authorities: readonly Authority[]
+  /** Why the whole policy refuses, whatever its authorities say: a key that cannot be had, `spec.policy` that is not carried out. Empty for a sound policy. */
+  readonly refuses: readonly Reason[]
+  /** What its author should know; shown at `sealgate serve` start and by the validating webhook. */
+  readonly warnings: readonly string[]
+  /** Content hash over everything that can change an answer, keys included: what is remembered is remembered under it. */
+  readonly hash: string
+}
+
+export type Authority = {
+  readonly name: string
+  readonly check: Check
+  /** Why this authority refuses before any evidence is looked for: fields that are not carried out, no usable key. */
+  readonly refuses: readonly Reason[]
+  /** Where signatures lie when not beside the image. */
+  readonly source: Source
+  /** `any` unless `signatureFormat` restricts it. */
+  readonly format: 'any' | 'annotations' | 'bundle'
+}
+
+export type Check =
+  | { readonly by: 'static'; readonly action: 'pass' | 'fail'; readonly message: string }
+  | { readonly by: 'key'; readonly keys: readonly PublicKey[] }
+  | { readonly by: 'keyless' }
+  | { readonly by: 'none' }
+
+/** A key from a policy and the digest it verifies with. Ed25519 ignores `hash`. `id` is the hex SHA-256 of the SubjectPublicKeyInfo. */
+export type PublicKey = { readonly key: KeyObject; readonly hash: 'sha224' | 'sha256' | 'sha384' | 'sha512'; readonly id: string }
+
+export type Source = {
+  readonly repository: Repository | undefined
+  readonly tagPrefix: string
+  readonly pullSecrets: readonly string[] | undefined
+}

@@ -1,0 +1,110 @@
+import type { Outcome } from './decision.ts'
+
+/**
+ * Everything that is ever said about a decision: one row a code. `sentence` is what messages print (where the specification gives a
+ * text, byte for byte that text); `hint` is the next step for a person, shown by `docs/explain-a-denial.md` and offline commands.
+ * Facts that came from outside are passed through `quoted` by the sentence unless the specified text prints them raw.
+ */
+type Row<Facts> = {
+  readonly outcome: Outcome
+  readonly sentence: (facts: Facts) => string
+  readonly hint: string
+}
+
+function row<Facts = {}>(outcome: Outcome, sentence: (facts: Facts) => string, hint: string): Row<Facts> {
+  return { outcome, sentence, hint }
+}
+
+const REGISTRY_HINT = 'this is not about the signature: check that the registry answers and that credentials for it exist, then try again'
+
+export const catalogue = {
+  // — passes
+  'static-pass': row('pass', () => 'allowed by static policy', 'nothing to do'),
+  'signature-verified': row<{ keyId: string }>('pass', (f) => `signed with the key ${f.keyId}`, 'nothing to do'),
+  'remembered': row('pass', () => 'verified before, within the time that passes are remembered', 'nothing to do'),
+  'allowed-without-policy': row('pass', () => 'no policy matches and no-match-policy is allow', 'nothing to do'),
+  'nothing-to-check': row('pass', () => 'the object has no images', 'nothing to do'),
+
+  // — the image
+  'image-unparsable': row<{ image: string }>('fail', (f) => `could not parse reference: ${f.image}`, 'write the image as registry/repository@sha256:…; scheme prefixes, upper-case repositories and spaces are not references'),
+  'image-not-digest': row<{ image: string }>('fail', (f) => `invalid value: ${f.image} must be an image digest`, 'name the image by digest, or look at the next line for why its tag could not be resolved'),
+  'no-matching-policies': row('fail', () => 'no matching policies', 'add a ClusterImagePolicy whose glob matches the image, or set no-match-policy'),
+  'match-selector-broken': row('fail', () => 'policy with wrong match label selector', 'correct spec.match[].selector of the policy'),
+  'glob-broken': row<{ glob: string }>('fail', (f) => `invalid glob ${JSON.stringify(f.glob)}`, 'correct spec.images[].glob of the policy'),
+  'policies-not-known': row<{ why: string }>('unknown', (f) => `the policies in force are not known: ${f.why}`, 'wait until the controller has read every ClusterImagePolicy, and look at its log'),
+
+  // — a policy or authority that cannot judge
+  'policy-without-authorities': row<{ policy: string }>('fail', (f) => `failed to process policy: ${f.policy}`, 'give the policy at least one authority: a policy without one admits nobody'),
+  'field-not-carried-out': row<{ field: string }>('fail', (f) => `${f.field} is not carried out by this version, so it never counts as satisfied`, 'remove the field, or use a version that carries it out'),
+  'key-unusable': row<{ cause: string }>('fail', (f) => f.cause, 'give spec.authorities[].key a PEM public key, or a Secret in the namespace of the controller with exactly one data entry that holds one'),
+  'policy-unreadable': row<{ cause: string }>('fail', (f) => f.cause, 'correct the field that the message names'),
+  'no-public-keys': row<{ authority: string }>('fail', (f) => `there are no public keys for authority ${f.authority}`, 'give the authority a key'),
+  'static-fail': row<{ message: string }>('fail', (f) => `disallowed by static policy: ${f.message}`, 'the policy refuses this image whatever is signed'),
+  'keyless-disabled': row('fail', () => 'keyless verification is switched off by the setting keyless: disabled in config-policy-controller', 'use a key authority, or set keyless: enabled'),
+
+  // — signatures
+  'no-signatures': row('fail', () => 'no signatures found', 'sign the image digest with cosign; look whether the signature lies in another repository (source.oci) or under another tag prefix'),
+  'no-referrers': row('fail', () => 'no signatures found among the referrers', 'sign the image digest with cosign'),
+  'no-matching-signatures': row('fail', () => 'no matching signatures', 'compare the key of the policy with the key that signs'),
+  'signature-malformed': row<{ detail: string }>('fail', (f) => f.detail, 'sign the image again'),
+  'signature-invalid': row<{ detail: string }>('fail', (f) => f.detail, 'the signature was made with another key or over other bytes: compare the key of the policy with the key that signs'),
+  'payload-malformed': row<{ detail: string }>('fail', (f) => f.detail, 'sign the image again'),
+  'payload-other-image': row<{ digest: string }>('fail', (f) => `invalid or missing digest in claim: ${f.digest}`, 'the signature belongs to another image: sign this digest'),
+  'bundle-malformed': row<{ detail: string }>('fail', (f) => `the bundle cannot be read: ${f.detail}`, 'sign the image again with a supported cosign'),
+  'bundle-not-with-key': row('fail', () => 'the bundle was not signed with a key', 'use a keyless authority for it'),
+  'statement-other-image': row('fail', () => 'no matching subject digest found', 'the signature belongs to another image: sign this digest'),
+  'statement-other-type': row<{ predicateType: string }>('fail', (f) => `the statement is a ${quoted(f.predicateType)}, not an image signature`, 'sign the image; an attestation alone does not sign it'),
+  'too-many-signatures': row<{ tried: number; beyond: number }>('unknown', (f) => `${f.tried} signatures were tried and ${f.beyond} more were not`, 'remove old signatures of this image from the registry'),
+
+  // — what was found out of the specified first line's sight
+  'bundle-signature-failed': row<{ detail: string }>('fail', (f) => `a bundle among the referrers does not pass either: ${f.detail}`, 'compare the key of the policy with the key that signs'),
+  'referrers-unreadable': row<{ text: string }>('unknown', (f) => `the referrers could not be read: ${f.text}`, REGISTRY_HINT),
+  'credentials-tried': row<{ tried: readonly string[] }>('unknown', (f) => `credentials tried, in order: ${f.tried.join(', ')}`, 'give the workload an imagePullSecret that may read the repository'),
+  'tag-unresolved': row<{ text: string }>('unknown', (f) => `the tag could not be resolved to a digest: ${f.text}`, REGISTRY_HINT),
+  'tag-resolves-now': row('unknown', () => 'the tag could not be resolved when the object was admitted, but can be now: try again', 'try again'),
+
+  // — registries
+  'registry-refused': row<{ text: string }>('unknown', (f) => f.text, 'the registry refused the credentials that there are: give the workload an imagePullSecret that may read the repository'),
+  'registry-failed': row<{ text: string }>('unknown', (f) => f.text, REGISTRY_HINT),
+  'registry-unreachable': row<{ text: string }>('unknown', (f) => f.text, REGISTRY_HINT),
+  'registry-timeout': row<{ text: string }>('unknown', (f) => f.text, REGISTRY_HINT),
+  'registry-rate-limited': row<{ text: string }>('unknown', (f) => f.text, 'the registry limits requests: use credentials or a mirror, and try again'),
+  'registry-malformed': row<{ text: string }>('unknown', (f) => f.text, 'the registry, or something between, answers what is not a registry\'s answer: look at the URL'),
+  'registry-address-refused': row<{ text: string }>('unknown', (f) => f.text, 'the address is one that a registry never has (link-local or cloud metadata)'),
+  'registry-absent': row<{ text: string }>('fail', (f) => f.text, 'the repository, tag or blob does not exist'),
+
+  // — the request
+  'credentials-unreadable': row<{ text: string }>('unknown', (f) => f.text, 'let the controller read the Secret or ServiceAccount that the message names'),
+  'deadline': row('unknown', () => 'context was canceled before validation completed', 'try again: what was verified so far is remembered'),
+  'internal-error': row('unknown', () => 'an internal error; the log has the stack', 'report the stack that the controller logged'),
+} as const satisfies Record<string, Row<never>>
+
+type Catalogue = typeof catalogue
+/** A reason code: a row of the catalogue. Codes are part of the protocol (auditAnnotations, metrics). */
+export type Code = keyof Catalogue
+type FactsOf<C extends Code> = Catalogue[C] extends Row<infer F> ? F : never
+
+/** A code and the facts that its sentence needs. */
+export type Reason = { [C in Code]: { readonly code: C } & Readonly<FactsOf<C>> }[Code]
+
+export function outcomeOf(reason: Reason): Outcome {
+  return catalogue[reason.code].outcome
+}
+
+/** The sentence of a reason, as the catalogue words it. */
+export function sentenceOf(reason: Reason): string {
+  return (catalogue[reason.code].sentence as (facts: Reason) => string)(reason)
+}
+
+/** The next step for a person. */
+export function hintOf(reason: Reason): string {
+  return catalogue[reason.code].hint
+}
+
+const MAX_QUOTED = 200 // characters of foreign text that a sentence shows
+
+/** Foreign text for a sentence: in backticks, on one line, without control characters, at most 200 characters. */
+export function quoted(text: string): string {
+  const oneLine = text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029`]/g, ' ')
+  return oneLine.length > MAX_QUOTED ? `\`${oneLine.slice(0, MAX_QUOTED)}…\`` : `\`${oneLine}\``
+}
