@@ -2,9 +2,7 @@ import type { Digest } from '../image/digest.ts'
 import type { Repository } from '../image/reference.ts'
 
 /** Whose credentials a question may be asked with. `pullSecrets` replace all others (spec section 9). */
-export type Credentials =
-  | { readonly of: 'workload' }
-  | { readonly of: 'pullSecrets'; readonly names: readonly string[] }
+export type Credentials = { readonly of: 'workload' } | { readonly of: 'pullSecrets'; readonly names: readonly string[] }
 
 /**
  * One piece of evidence that the matching policies need.

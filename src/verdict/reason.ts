@@ -17,6 +17,8 @@ function row<Facts = {}>(outcome: Outcome, sentence: (facts: Facts) => string, h
 
 const REGISTRY_HINT = 'this is not about the signature: check that the registry answers and that credentials for it exist, then try again'
 
+// A table: one row a line.
+// oxfmt-ignore
 export const catalogue = {
   // — passes
   'static-pass': row('pass', () => 'allowed by static policy', 'nothing to do'),

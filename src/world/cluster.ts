@@ -1,10 +1,18 @@
 import type { ClusterObjects } from '../policy/objects.ts'
 
 /** What asking the cluster for one object gave. `text` is the error as Kubernetes words it, e.g. `secrets "x" is forbidden: …`. */
-export type Got<T> = { readonly state: 'found'; readonly value: T } | { readonly state: 'absent' } | { readonly state: 'failed'; readonly text: string }
+export type Got<T> =
+  | { readonly state: 'found'; readonly value: T }
+  | { readonly state: 'absent' }
+  | { readonly state: 'failed'; readonly text: string }
 
 /** A Secret reduced to what credentials need; `data` is base64 as Kubernetes writes it. */
-export type PullSecret = { readonly name: string; readonly namespace: string; readonly type: string; readonly data: Readonly<Record<string, string>> }
+export type PullSecret = {
+  readonly name: string
+  readonly namespace: string
+  readonly type: string
+  readonly data: Readonly<Record<string, string>>
+}
 
 /**
  * What the controller knows of a cluster: from the API server (`kubernetes.ts`) or from files (`manifests.ts`).
