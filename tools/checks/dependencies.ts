@@ -1,0 +1,31 @@
+import type { Check } from '../project.ts'
+
+type Manifest = Readonly<Record<'dependencies' | 'devDependencies' | 'optionalDependencies', Readonly<Record<string, string>> | undefined>>
+
+const PAGE = 'docs/reference/dependencies.md'
+
+export const dependencies: Check = {
+  claim: `dependencies are pinned exactly, each has its reason in ${PAGE}, and the lock file names no download address`,
+  violations(project) {
+    const manifest = JSON.parse(project.text('package.json')) as Manifest
+    const pins = { ...manifest.dependencies, ...manifest.devDependencies, ...manifest.optionalDependencies }
+    // A row of the page's table may name several: | `a`, `b` | reason |
+    const explained = new Set(
+      project
+        .text(PAGE)
+        .split('\n')
+        .filter((line) => line.startsWith('| `'))
+        .flatMap((row) => [...(row.split('|')[1] ?? '').matchAll(/`([^`]+)`/g)].map((match) => match[1] ?? '')),
+    )
+    return [
+      ...Object.entries(pins).flatMap(([name, version]) =>
+        /^\d+\.\d+\.\d+$/.test(version) ? [] : [`package.json: ${name} is not pinned: ${version}`],
+      ),
+      ...Object.keys(pins).flatMap((name) => (explained.has(name) ? [] : [`${PAGE}: no reason for ${name}`])),
+      ...[...explained].flatMap((name) => (name in pins ? [] : [`${PAGE}: ${name} is no dependency`])),
+      ...(project.text('package-lock.json').includes('"resolved"')
+        ? ["package-lock.json: names download addresses; npm install with this folder's .npmrc leaves them out"]
+        : []),
+    ]
+  },
+}

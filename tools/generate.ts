@@ -1,0 +1,17 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { root } from './project.ts'
+import { reasonsPage } from './reference.ts'
+
+/** Every file that is made by the project itself, and how. `npm run check` compares, `npm run generate` writes. */
+export const generated: Readonly<Record<string, () => string>> = {
+  'docs/reference/reasons.md': reasonsPage,
+}
+
+if (import.meta.main) {
+  for (const [file, make] of Object.entries(generated)) {
+    mkdirSync(dirname(root + file), { recursive: true })
+    writeFileSync(root + file, make())
+    console.log(file)
+  }
+}

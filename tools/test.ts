@@ -1,0 +1,69 @@
+import { spawnSync } from 'node:child_process'
+import { globSync } from 'node:fs'
+import { finished } from 'node:stream/promises'
+import { run } from 'node:test'
+import { inspect } from 'node:util'
+import { root } from './project.ts'
+
+/**
+ * `npm test`: the checks, then every test, then loudly what was left out.
+ *
+ *   npm test                         everything
+ *   npm test -- FILE…                only these test files, without the checks
+ *   npm test -- --leave-out-nothing  a test that was left out is a failure
+ *
+ * A test that needs what is not there is skipped with a reason that says how to get it; the reasons are listed at the end.
+ */
+const AT_ONCE = 2 // test files; more only makes the machine's other processes late
+const MAX_FILE_MINUTES = 10
+
+const named = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
+const leaveOutNothing = process.argv.includes('--leave-out-nothing')
+
+let checksFailed = false
+if (named.length === 0)
+  checksFailed = spawnSync(process.execPath, [`${root}tools/check.ts`], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] }).status !== 0
+
+const files = named.length > 0 ? named : globSync(['test/**/*.test.ts', 'cases/*.test.ts', 'e2e/*.test.ts'], { cwd: root }).toSorted()
+const total = { tests: 0, passed: 0, failed: 0, cancelled: 0, skipped: 0, todo: 0 }
+const failures: string[] = []
+const leftOut = new Map<string, number>()
+
+console.log(`\n${files.length} test files`)
+const events = run({ files, cwd: root, concurrency: AT_ONCE, timeout: MAX_FILE_MINUTES * 60_000 })
+events.on('test:pass', ({ skip, name }) => {
+  if (skip === undefined) return
+  const why = typeof skip === 'string' && skip !== '' ? skip : name
+  leftOut.set(why, (leftOut.get(why) ?? 0) + 1)
+})
+events.on('test:fail', ({ name, file, line, todo, details: { error } }) => {
+  if (todo !== undefined || ('failureType' in error && error.failureType === 'subtestsFailed')) return
+  failures.push(`${file ?? ''}:${line ?? ''}\n  ${name}\n  ${inspect(error.cause ?? error).replaceAll('\n', '\n  ')}`)
+})
+events.on('test:stdout', ({ message }) => process.stderr.write(message))
+events.on('test:stderr', ({ message }) => process.stderr.write(message))
+events.on('test:summary', ({ file, counts, duration_ms, success }) => {
+  if (file === undefined) Object.assign(total, counts)
+  else
+    console.log(
+      `${success ? 'ok' : 'FAILED'} ${file.replace(root, '')}: ${counts.passed} of ${counts.tests} passed, ${Math.round(duration_ms)} ms`,
+    )
+})
+await finished(events.resume())
+
+for (const failure of failures) console.log(`\nFAILED ${failure.replaceAll(root, '')}`)
+if (leftOut.size > 0)
+  console.log(`\n———— LEFT OUT ————\n${[...leftOut].map(([why, tests]) => `${tests} × ${why}`).join('\n')}\n——————————————————`)
+if (checksFailed) console.log('\nA check failed: see the top, or npm run check')
+
+const success =
+  !checksFailed &&
+  failures.length === 0 &&
+  total.failed + total.cancelled === 0 &&
+  total.tests > 0 &&
+  !(leaveOutNothing && leftOut.size > 0)
+console.log(
+  `\ntests ${total.tests}, left out ${total.skipped + total.todo}${leaveOutNothing && leftOut.size > 0 ? ', and nothing may be left out here' : ''}`,
+)
+console.log(`${total.passed} passed, ${total.failed + total.cancelled} failed`)
+process.exitCode = success ? 0 : 1
