@@ -24,7 +24,6 @@ export const catalogue = {
   'static-pass': row('pass', () => 'allowed by static policy', 'nothing to do'),
   'signature-verified': row<{ keyId: string }>('pass', (f) => `signed with the key ${f.keyId}`, 'nothing to do'),
   'remembered': row('pass', () => 'verified before, within the time that passes are remembered', 'nothing to do'),
-  'allowed-without-policy': row('pass', () => 'no policy matches and no-match-policy is allow', 'nothing to do'),
   'nothing-to-check': row('pass', () => 'the object has no images', 'nothing to do'),
 
   // — the image
@@ -43,6 +42,8 @@ export const catalogue = {
   'no-public-keys': row<{ authority: string }>('fail', (f) => `there are no public keys for authority ${f.authority}`, 'give the authority a key'),
   'static-fail': row<{ message: string }>('fail', (f) => `disallowed by static policy: ${f.message}`, 'the policy refuses this image whatever is signed'),
   'keyless-disabled': row('fail', () => 'keyless verification is switched off by the setting keyless: disabled in config-policy-controller', 'use a key authority, or set keyless: enabled'),
+
+  'fallback-not-carried-out': row('fail', () => 'there is no ClusterImagePolicy, so images are verified keyless against the public Sigstore instance, which this version does not carry out', 'add a ClusterImagePolicy, or set without-policies: no-match-policy in config-policy-controller'),
 
   // — signatures
   'no-signatures': row('fail', () => 'no signatures found', 'sign the image digest with cosign; look whether the signature lies in another repository (source.oci) or under another tag prefix'),
@@ -84,7 +85,7 @@ export const catalogue = {
 type Catalogue = typeof catalogue
 /** A reason code: a row of the catalogue. Codes are part of the protocol (auditAnnotations, metrics). */
 export type Code = keyof Catalogue
-type FactsOf<C extends Code> = Catalogue[C] extends Row<infer F> ? F : never
+type FactsOf<C extends Code> = Catalogue[C] extends Row<infer F> ? ([F] extends [never] ? {} : F) : never
 
 /** A code and the facts that its sentence needs. */
 export type Reason = { [C in Code]: { readonly code: C } & Readonly<FactsOf<C>> }[Code]

@@ -1,0 +1,225 @@
+import type { Review } from './admission/review.ts'
+import { patchOf } from './admission/patch.ts'
+import type { AdmissionAnswer } from './admission/response.ts'
+import { allowed, denied, patched } from './admission/response.ts'
+import { whySkipped } from './admission/skip.ts'
+import type { Workload } from './admission/workload.ts'
+import { readWorkload } from './admission/workload.ts'
+import type { Digest } from './image/digest.ts'
+import type { Reference } from './image/reference.ts'
+import { readReference, withDigest } from './image/reference.ts'
+import type { Ask, Credentials, ImageAtDigest } from './policy/ask.ts'
+import { ask, keyOf } from './policy/ask.ts'
+import type { Snapshot } from './policy/compile.ts'
+import { decide } from './policy/decide.ts'
+import { matching } from './policy/matching.ts'
+import type { Policy } from './policy/policy.ts'
+import type { Subject } from './policy/subject.ts'
+import type { Found } from './sigstore/evidence.ts'
+import type { Decision, Question } from './verdict/decision.ts'
+import { allOf, because } from './verdict/decision.ts'
+import { errorText, warningLines } from './verdict/diagnostic.ts'
+import { enforce } from './verdict/enforce.ts'
+import type { Read } from './verdict/read.ts'
+import type { Code } from './verdict/reason.ts'
+import { sentenceOf } from './verdict/reason.ts'
+
+/** When the answer must have left, on the clock of `Surroundings`. */
+export type Deadline = { readonly at: number }
+
+/** Milliseconds that a mutation, or a validation that only wants to know why, spends on resolving a tag. */
+export const RESOLVE_BUDGET = 2000
+
+/** A place's credentials, ready to be used. `scope` is what is remembered under; it never says what the credentials are. */
+export interface Access {
+  scope(registry: string, repository: string): string
+}
+
+/** What a request needs of the world, and all that it can reach of it. */
+export interface Surroundings<A extends Access = Access> {
+  /** The workload's credentials, or those of `signaturePullSecrets`. */
+  access(workload: Workload, credentials: Credentials): Promise<Read<A>>
+  /** Never rejects; ends within its own bound. */
+  gather(ask: Ask, access: A): Promise<Found>
+  /** The digest that a tag means now, or why that could not be learnt within `budget` ms. Never rejects. */
+  resolve(image: Reference, access: A, budget: number): Promise<Read<Digest>>
+  /** One run at a time for equal keys; a pass is remembered for `ttl` ms, and nothing else is. */
+  once(key: string, ttl: number, work: () => Promise<Decision>): Promise<Decision | 'remembered'>
+  /** The work's result, or `late`; late work goes on to its own bound. */
+  within<T>(work: Promise<T>, deadline: Deadline): Promise<T | 'late'>
+  /** Milliseconds until the deadline, never negative. */
+  remaining(deadline: Deadline): number
+  /** Lets others have their turn. */
+  turn(): Promise<void>
+}
+
+/** The answer to a request, and why: `decision` is the whole tree, absent where nothing had to be judged. */
+export type Admission = { readonly answer: AdmissionAnswer; readonly codes: readonly Code[]; readonly decision: Decision | undefined }
+
+/** The way of a workload through validation (specification section 6): images out, policies that match, evidence, judgement, mode, answer. */
+export async function validate<A extends Access>(review: Review, snapshot: Snapshot, around: Surroundings<A>, deadline: Deadline): Promise<Admission> {
+  if (whySkipped(review) !== undefined) return { answer: allowed(review), codes: [], decision: undefined }
+  const read = readWorkload(review)
+  if (!read.ok) return { answer: denied(review, `decoding request failed: ${read.text}`, [], []), codes: [], decision: undefined }
+  const workload = read.workload
+  const judging = new Judging(workload, snapshot, around, deadline)
+  const pathsOf = new Map<string, string[]>()
+  for (const { written, path } of workload.images) pathsOf.set(written, [...(pathsOf.get(written) ?? []), path])
+  const parts = await Promise.all([...pathsOf].map(([written, paths]) => judging.image(written, paths)))
+  const decision = allOf({ about: 'request' }, parts, { code: 'nothing-to-check' })
+  const ruling = enforce(decision, snapshot.settings.noMatchPolicy, workload.podSpecPath)
+  const warnings = warningLines(ruling.diagnostics)
+  const answer = ruling.allowed ? allowed(review, warnings, ruling.codes) : denied(review, `validation failed: ${errorText(ruling.diagnostics)}`, warnings, ruling.codes)
+  return { answer, codes: ruling.codes, decision }
+}
+
+/** The way of a workload through mutation (specification section 5): each distinct tag is resolved once, in parallel; a failure leaves the image as it is. */
+export async function mutate<A extends Access>(review: Review, snapshot: Snapshot, around: Surroundings<A>, deadline: Deadline): Promise<Admission> {
+  if (whySkipped(review) !== undefined) return { answer: allowed(review), codes: [], decision: undefined }
+  const read = readWorkload(review)
+  if (!read.ok) return { answer: denied(review, `decoding request failed: ${read.text}`, [], []), codes: [], decision: undefined }
+  const { workload } = read
+  const { settings } = snapshot
+  if (settings.tagResolutionFor === 'pods' && !workload.isPod) return { answer: allowed(review), codes: [], decision: undefined }
+  const tags = new Map<string, Reference>()
+  for (const { written } of workload.images) {
+    const reference = readReference(written)
+    if (reference && reference.digest === undefined) tags.set(written, reference)
+  }
+  if (tags.size === 0) return { answer: allowed(review), codes: [], decision: undefined }
+  const access = await around.within(around.access(workload, { of: 'workload' }), deadline)
+  if (access === 'late' || !access.ok) return { answer: allowed(review), codes: [], decision: undefined }
+  const budget = Math.min(RESOLVE_BUDGET, around.remaining(deadline))
+  const resolved = new Map<string, Reference & { digest: Digest }>()
+  await Promise.all(
+    [...tags].map(async ([written, reference]) => {
+      const digest = await around.resolve(reference, access.value, budget)
+      if (digest.ok) resolved.set(written, withDigest(reference, digest.value))
+    }),
+  )
+  return { answer: patched(review, patchOf(workload.images, resolved, settings.tagResolution)), codes: [], decision: undefined }
+}
+
+/** What the questions of one validation have in common. */
+class Judging<A extends Access> {
+  readonly #workload: Workload
+  readonly #snapshot: Snapshot
+  readonly #around: Surroundings<A>
+  readonly #deadline: Deadline
+  readonly #accesses = new Map<string, Promise<Read<A> | 'late'>>()
+
+  constructor(workload: Workload, snapshot: Snapshot, around: Surroundings<A>, deadline: Deadline) {
+    this.#workload = workload
+    this.#snapshot = snapshot
+    this.#around = around
+    this.#deadline = deadline
+  }
+
+  async image(written: string, paths: readonly string[]): Promise<Decision> {
+    const question: Question = { about: 'image', written, paths }
+    const { policies, settings, unknownBecause } = this.#snapshot
+    const reference = readReference(written)
+    if (!reference) return because(question, { code: 'image-unparsable', image: written })
+    if (unknownBecause !== undefined) return because(question, { code: 'policies-not-known', why: unknownBecause })
+    if (policies.length === 0 && settings.withoutPolicies === 'keyless') {
+      return because(question, settings.keyless === 'disabled' ? { code: 'keyless-disabled' } : { code: 'fallback-not-carried-out' })
+    }
+    const image = await this.#atDigest(reference)
+    if (!image) return this.#byTag(question, reference)
+    const speaking = matching(policies, image.name, this.#subject())
+    if (!speaking.ok) return because(question, speaking.reason)
+    const parts = await Promise.all(speaking.value.map((policy) => this.#policy(policy, image)))
+    return allOf(question, parts, { code: 'no-matching-policies' })
+  }
+
+  #subject(): Subject {
+    return this.#workload.subject
+  }
+
+  /** The image by digest. With `tag-resolution-for: pods` a template keeps its tag, and what the tag means now is judged. */
+  async #atDigest(reference: Reference): Promise<ImageAtDigest | undefined> {
+    if (reference.digest !== undefined) return { ...reference, digest: reference.digest }
+    if (this.#snapshot.settings.tagResolutionFor === 'all' || this.#workload.isPod) return undefined
+    const digest = await this.#resolve(reference)
+    return digest.ok ? withDigest(reference, digest.value) : undefined
+  }
+
+  /**
+   * An image that is still named by tag: it is matched by its repository, as a digest that nobody knows. A static pass needs no digest;
+   * every other policy refuses. The registry is asked once more, only to say why the tag was not resolved; nothing is admitted by its answer.
+   */
+  async #byTag(question: Question, reference: Reference): Promise<Decision> {
+    const speaking = matching(this.#snapshot.policies, unknownDigestName(reference), this.#subject())
+    if (!speaking.ok) return because(question, speaking.reason)
+    const notDigest = { code: 'image-not-digest', image: reference.written } as const
+    const parts: Decision[] = speaking.value.map((policy) => {
+      const about = { about: 'policy', name: policy.name, mode: policy.mode } as const
+      return because(about, isStaticPass(policy) ? { code: 'static-pass' } : notDigest)
+    })
+    if (speaking.value.length > 0 && parts.every((p) => p.outcome === 'pass')) return allOf(question, parts, notDigest)
+    if (parts.length === 0) {
+      parts.push(because({ about: 'check', check: 'the image is named by digest' }, notDigest))
+      parts.push(because({ about: 'check', check: 'a policy matches' }, { code: 'no-matching-policies' }))
+    }
+    const digest = await this.#resolve(reference)
+    const why = digest.ok ? ({ code: 'tag-resolves-now' } as const) : ({ code: 'tag-unresolved', text: sentenceOf(digest.reason) } as const)
+    return allOf(question, [...parts, because({ about: 'check', check: 'the tag can be resolved' }, why)], notDigest)
+  }
+
+  async #resolve(reference: Reference): Promise<Read<Digest>> {
+    const access = await this.#access({ of: 'workload' })
+    if (access === 'late') return { ok: false, reason: { code: 'deadline' } }
+    if (!access.ok) return access
+    return this.#around.resolve(reference, access.value, Math.min(RESOLVE_BUDGET, this.#around.remaining(this.#deadline)))
+  }
+
+  async #policy(policy: Policy, image: ImageAtDigest): Promise<Decision> {
+    const question: Question = { about: 'policy', name: policy.name, mode: policy.mode }
+    const judgement = { policy, image, gathered: new Map<string, Found>(), verified: new Map(), turn: () => this.#around.turn() }
+    const asks = ask(policy, image)
+    if (asks.length === 0 || isStaticPass(policy)) return decide(judgement)
+
+    const reach: [Ask, A][] = []
+    for (const a of asks) {
+      const access = await this.#access(a.credentials)
+      if (access === 'late') return because(question, { code: 'deadline' })
+      if (!access.ok) return because(question, access.reason)
+      reach.push([a, access.value])
+    }
+    // All that the answer rests on: the policy with its keys and settings, the digest in its place, the places looked in, and with which credentials.
+    const key = [policy.hash, image.name, ...reach.map(([a, access]) => `${keyOf(a)} ${access.scope(a.place.registry, a.place.repository)}`)].join('\n')
+    const decision = await this.#around.within(
+      this.#around.once(key, this.#snapshot.settings.rememberPasses, async () => {
+        const gathering = new Map(reach.map(([a, access]) => [keyOf(a), this.#around.gather(a, access).then((found) => [keyOf(a), found] as const)]))
+        let latest = await decide(judgement)
+        while (gathering.size > 0 && latest.outcome !== 'pass') {
+          const [arrived, found] = await Promise.race(gathering.values())
+          gathering.delete(arrived)
+          judgement.gathered.set(arrived, found)
+          latest = await decide(judgement)
+        }
+        return latest
+      }),
+      this.#deadline,
+    )
+    if (decision === 'late') return because(question, { code: 'deadline' })
+    return decision === 'remembered' ? because(question, { code: 'remembered' }) : decision
+  }
+
+  #access(credentials: Credentials): Promise<Read<A> | 'late'> {
+    const key = credentials.of === 'workload' ? '' : JSON.stringify(credentials.names)
+    const known = this.#accesses.get(key) ?? this.#around.within(this.#around.access(this.#workload, credentials), this.#deadline)
+    this.#accesses.set(key, known)
+    return known
+  }
+}
+
+/** Whether the policy passes whatever the image is: it can be carried out, and one authority is a static pass. */
+function isStaticPass(policy: Policy): boolean {
+  return policy.refuses.length === 0 && policy.authorities.some((a) => a.refuses.length === 0 && a.check.by === 'static' && a.check.action === 'pass')
+}
+
+/** `?` stands for a digit that is not known: globs compare it as equal to any (`policy/glob.ts`), so no policy is escaped by not resolving. */
+function unknownDigestName(reference: Reference): string {
+  return `${reference.registry}/${reference.repository}@sha256:${'?'.repeat(64)}`
+}

@@ -1,0 +1,65 @@
+import type { Decision } from './decision.ts'
+import { sentenceOf } from './reason.ts'
+
+/**
+ * The texts of a policy that did not pass, in the words of the specification (6.5, 6.6, 7.4): one text an authority, in the policy's order,
+ * and the lines that Sealgate adds: what the specified text, which knows the `.sig` tag only, does not say.
+ */
+export type Blame = { readonly texts: readonly string[]; readonly added: readonly string[] }
+
+const MAX_ADDED_LINES = 5 // per policy and image; more would bury the specified lines
+
+export function blame(policy: Decision): Blame {
+  if (policy.reason) return { texts: [sentenceOf(policy.reason)], added: [] }
+  const parts = policy.parts.filter((p) => p.outcome !== 'pass')
+  const added = [...new Set(parts.flatMap(addedLines))]
+  return { texts: parts.map(textOf), added: added.slice(0, MAX_ADDED_LINES) }
+}
+
+/** Every leaf that is not a pass: their codes go into auditAnnotations and metrics. */
+export function reasonsOf(decision: Decision): readonly NonNullable<Decision['reason']>[] {
+  if (decision.outcome === 'pass') return []
+  if (decision.reason) return [decision.reason]
+  return decision.parts.flatMap(reasonsOf)
+}
+
+function textOf(part: Decision): string {
+  if (part.question.about !== 'authority') return part.reason ? sentenceOf(part.reason) : part.parts.map(textOf).join('; ')
+  if (part.reason) return sentenceOf(part.reason)
+  const { by, name, image } = part.question
+  const lookup = part.parts.find((p) => p.question.about === 'lookup')
+  if (!lookup) return part.parts.filter((p) => p.outcome !== 'pass').map(textOf).join('; ')
+  return `signature ${by} validation failed for authority ${name} for ${image}: ${lookupText(lookup)}`
+}
+
+function lookupText(lookup: Decision): string {
+  if (lookup.reason) return sentenceOf(lookup.reason)
+  const texts = lookup.parts.filter((p) => p.question.about === 'signature').map(firstFailure)
+  return texts.length > 0 ? `no matching signatures: ${texts.join('\n ')}` : lookup.parts.slice(0, 1).map(firstFailure).join('')
+}
+
+function firstFailure(signature: Decision): string {
+  const reason = reasonsOf(signature)[0]
+  return reason ? sentenceOf(reason) : ''
+}
+
+function addedLines(authority: Decision): string[] {
+  const [specified, ...others] = authority.parts.filter((p) => p.question.about === 'lookup')
+  if (!specified) return []
+  return [...beside(specified), ...others.filter((o) => o.outcome !== 'pass').flatMap(elsewhere)]
+}
+
+/** Checks that explain the specified text; the first one is the text itself when there were no signatures. */
+function beside(lookup: Decision): string[] {
+  const checks = lookup.parts.filter((p) => p.question.about === 'check' && p.outcome !== 'pass')
+  const isText = !lookup.reason && !lookup.parts.some((p) => p.question.about === 'signature')
+  return checks.slice(isText ? 1 : 0).map(firstFailure)
+}
+
+function elsewhere(lookup: Decision): string[] {
+  if (lookup.reason?.code === 'no-referrers') return []
+  const signatures = lookup.parts.filter((p) => p.question.about === 'signature')
+  const checks = lookup.parts.filter((p) => p.question.about === 'check')
+  if (signatures.length === 0) return [sentenceOf({ code: 'referrers-unreadable', text: lookupText(lookup) }), ...checks.slice(1).map(firstFailure)]
+  return [...signatures.map((p) => sentenceOf({ code: 'bundle-signature-failed', detail: firstFailure(p) })), ...checks.map(firstFailure)]
+}

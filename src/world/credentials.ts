@@ -1,0 +1,94 @@
+import { LRUCache } from 'lru-cache'
+import type { Access } from '../admit.ts'
+import type { Workload } from '../admission/workload.ts'
+import type { Credentials } from '../policy/ask.ts'
+import type { Read } from '../verdict/read.ts'
+import type { Cluster, Got, PullSecret } from './cluster.ts'
+import type { Keychain } from './fetched.ts'
+import type { DockerConfig } from './keychain.ts'
+import { keychainOf } from './keychain.ts'
+
+const MAX_KEYCHAINS = 10_000 // distinct sets of pull secrets that are kept ready; a busy cluster has hundreds
+
+/** A keychain, and how to get it anew when a registry refused what it held. */
+export interface RegistryAccess extends Access {
+  readonly keychain: Keychain
+  /** Reads the Secrets anew. Undefined when they are the same, or cannot be read. */
+  renewed(): Promise<RegistryAccess | undefined>
+}
+
+export type CredentialOptions = {
+  readonly cluster: Cluster
+  readonly systemNamespace: string
+  readonly dockerConfig: DockerConfig | undefined
+  /** Random key of the scope hashes, made at start. */
+  readonly scopeKey: Uint8Array
+}
+
+/**
+ * Whose credentials a workload's images are read with (specification section 9): its `imagePullSecrets`, then those of its ServiceAccount, the
+ * Docker config, anonymous last. `signaturePullSecrets` replace all of them; each is looked up in the controller's namespace first, then in the
+ * workload's. A Secret or ServiceAccount that does not exist is passed over; one that cannot be read is `credentials-unreadable`.
+ */
+export class CredentialSource {
+  readonly #options: CredentialOptions
+  readonly #ready = new LRUCache<string, { secrets: readonly PullSecret[]; access: RegistryAccess }>({ max: MAX_KEYCHAINS })
+
+  constructor(options: CredentialOptions) {
+    this.#options = options
+  }
+
+  async access(workload: Workload, credentials: Credentials, fresh = false): Promise<Read<RegistryAccess>> {
+    const secrets = credentials.of === 'workload' ? await this.#ofWorkload(workload, fresh) : await this.#named(workload, credentials.names, fresh)
+    if (!secrets.ok) return secrets
+    const key = JSON.stringify([workload.namespace, workload.serviceAccount, workload.imagePullSecrets, credentials])
+    const before = this.#ready.get(key)
+    if (before && sameItems(before.secrets, secrets.value)) return { ok: true, value: before.access }
+    const { dockerConfig, scopeKey } = this.#options
+    const only = credentials.of === 'pullSecrets'
+    const keychain = keychainOf(secrets.value, only ? undefined : dockerConfig, scopeKey)
+    const access: RegistryAccess = {
+      keychain,
+      scope: (registry, repository) => keychain.scope(registry, repository),
+      renewed: async () => {
+        const again = await this.access(workload, credentials, true)
+        return again.ok && again.value !== access ? again.value : undefined
+      },
+    }
+    this.#ready.set(key, { secrets: secrets.value, access })
+    return { ok: true, value: access }
+  }
+
+  async #ofWorkload({ namespace, serviceAccount, imagePullSecrets }: Workload, fresh: boolean): Promise<Read<readonly PullSecret[]>> {
+    const ofAccount = this.#options.cluster.pullSecretsOf(namespace, serviceAccount)
+    if (ofAccount.state === 'failed') return unreadable(ofAccount.text)
+    const names = [...imagePullSecrets, ...(ofAccount.state === 'found' ? ofAccount.value : [])]
+    return all(await Promise.all([...new Set(names)].map((name) => this.#options.cluster.pullSecret(namespace, name, fresh))))
+  }
+
+  async #named({ namespace }: Workload, names: readonly string[], fresh: boolean): Promise<Read<readonly PullSecret[]>> {
+    const { cluster, systemNamespace } = this.#options
+    return all(
+      await Promise.all(
+        names.map(async (name) => {
+          const own = await cluster.pullSecret(systemNamespace, name, fresh)
+          return own.state === 'absent' ? cluster.pullSecret(namespace, name, fresh) : own
+        }),
+      ),
+    )
+  }
+}
+
+function all(gots: readonly Got<PullSecret>[]): Read<readonly PullSecret[]> {
+  const failed = gots.find((g) => g.state === 'failed')
+  if (failed) return unreadable(failed.text)
+  return { ok: true, value: gots.flatMap((g) => (g.state === 'found' ? [g.value] : [])) }
+}
+
+function unreadable(text: string): Read<never> {
+  return { ok: false, reason: { code: 'credentials-unreadable', text } }
+}
+
+function sameItems(a: readonly unknown[], b: readonly unknown[]): boolean {
+  return a.length === b.length && a.every((item, i) => item === b[i])
+}

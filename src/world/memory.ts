@@ -1,0 +1,63 @@
+import { LRUCache } from 'lru-cache'
+import type { Decision } from '../verdict/decision.ts'
+
+const ENTRY_OVERHEAD = 250 // bytes of a map entry besides its key, measured over 100,000 entries
+
+export type MemoryOptions = {
+  /** Bytes that remembered passes may take. */
+  readonly maxPassBytes: number
+  /** Bytes that manifests and blobs may take. */
+  readonly maxContentBytes: number
+  /** Counts hits and misses; `what` is one of a few fixed names. */
+  readonly count?: (what: 'pass' | 'content' | 'tag', hit: boolean) => void
+}
+
+/**
+ * The only memory. Keys are content hashes, so a changed policy, key, Secret or setting simply has another key. A pass is remembered for the
+ * time that the setting gives; `fail` and `unknown` never are. Everything is bounded by bytes, and equal questions asked at the same time are asked once.
+ */
+export class Memory {
+  readonly #passes: LRUCache<string, true>
+  readonly #content: LRUCache<string, Uint8Array>
+  readonly #running = new Map<string, Promise<unknown>>()
+  readonly #count: NonNullable<MemoryOptions['count']>
+
+  constructor(options: MemoryOptions) {
+    const passSize = (_: true, key: string) => key.length + ENTRY_OVERHEAD
+    this.#passes = new LRUCache({ maxSize: options.maxPassBytes, sizeCalculation: passSize, ttlAutopurge: false })
+    this.#content = new LRUCache({ maxSize: options.maxContentBytes, sizeCalculation: (bytes, key) => bytes.byteLength + key.length + ENTRY_OVERHEAD })
+    this.#count = options.count ?? (() => {})
+  }
+
+  /** Answers a remembered pass, joins the same work under way, or does it. Only a pass is kept, for `ttl` ms; 0 keeps nothing. */
+  judged(key: string, ttl: number, work: () => Promise<Decision>): Promise<Decision | 'remembered'> {
+    const hit = ttl > 0 && this.#passes.get(key) === true
+    this.#count('pass', hit)
+    if (hit) return Promise.resolve('remembered')
+    return this.single(`judged\n${key}`, async () => {
+      const decision = await work()
+      if (decision.outcome === 'pass' && ttl > 0) this.#passes.set(key, true, { ttl })
+      return decision
+    })
+  }
+
+  /** Content by digest and the scope of the credentials that could read it. Immutable, so kept until room is needed. */
+  content(key: string): Uint8Array | undefined {
+    const bytes = this.#content.get(key)
+    this.#count('content', bytes !== undefined)
+    return bytes
+  }
+
+  keepContent(key: string, bytes: Uint8Array): void {
+    this.#content.set(key, bytes)
+  }
+
+  /** One run at a time for equal keys. */
+  single<T>(key: string, work: () => Promise<T>): Promise<T> {
+    const running = this.#running.get(key) as Promise<T> | undefined
+    if (running) return running
+    const started = work().finally(() => this.#running.delete(key))
+    this.#running.set(key, started)
+    return started
+  }
+}

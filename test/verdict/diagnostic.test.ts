@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Diagnostic } from '../../src/verdict/diagnostic.ts'
+import { byBytes, errorText, warningLines } from '../../src/verdict/diagnostic.ts'
+
+function leaf(message: string, path: string | undefined, details = '', more: Partial<Diagnostic> = {}): Diagnostic {
+  return { level: 'error', message, paths: path === undefined ? [] : [path], details, added: [], ...more }
+}
+
+test('a leaf is its message, its paths, and its details on the next line', () => {
+  assert.equal(errorText([leaf('failed policy: p', 'spec.containers[0].image', 'app no')]), 'failed policy: p: spec.containers[0].image\napp no')
+})
+
+test('leaves that say the same are one leaf with sorted paths, each once', () => {
+  const text = errorText([leaf('m', 'spec.initContainers[0].image', 'd'), leaf('m', 'spec.containers[0].image', 'd'), leaf('m', 'spec.containers[0].image', 'd')])
+  assert.equal(text, 'm: spec.containers[0].image, spec.initContainers[0].image\nd')
+})
+
+test('leaves that differ in details stay apart, ordered by message and then details', () => {
+  assert.equal(errorText([leaf('m', 'p2', 'b'), leaf('m', 'p1', 'a'), leaf('k', 'p3', 'z')]), 'k: p3\nz\nm: p1\na\nm: p2\nb')
+})
+
+test('a leaf without a path keeps the colon and the space', () => {
+  assert.equal(errorText([leaf('context was canceled before validation completed', undefined)]), 'context was canceled before validation completed: ')
+})
+
+test('added lines follow the leaf that they explain, whatever it is merged with', () => {
+  const text = errorText([leaf('m', 'p', 'd', { added: ['why', 'why not'] }), leaf('m', 'q', 'd', { added: ['why'] }), leaf('n', 'p', 'e')])
+  assert.equal(text, 'm: p, q\nd\nwhy\nwhy not\nn: p\ne')
+})
+
+test('warnings are one entry a line and stay out of the error text', () => {
+  const both = [leaf('m', 'p', 'd', { level: 'warning' }), leaf('e', 'p')]
+  assert.deepEqual(warningLines(both), ['m: p', 'd'])
+  assert.equal(errorText(both), 'e: p')
+})
+
+test('order is by bytes, not by UTF-16 units', () => {
+  assert.ok(byBytes('\u{ffee}', '\u{1f600}') < 0)
+  assert.ok(byBytes('a', 'b') < 0)
+  assert.equal(byBytes('a', 'a'), 0)
+})
