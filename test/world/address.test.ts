@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict'
+import type { LookupAddress } from 'node:dns'
+import { test } from 'node:test'
+import { AddressRefused, guardedLookup, isRefused, nearness } from '../../src/world/address.ts'
+
+for (const [address, is] of [
+  ['169.254.169.254', true],
+  ['169.254.0.1', true],
+  ['::ffff:169.254.169.254', true],
+  ['::ffff:a9fe:a9fe', true],
+  ['::169.254.169.254', true],
+  ['64:ff9b::169.254.169.254', true],
+  ['fe80::1', true],
+  ['febf:ffff::1', true],
+  ['fe80::1%eth0', true],
+  ['fd00:ec2::254', true],
+  ['100.100.100.200', true],
+  ['::ffff:100.100.100.200', true],
+  ['168.63.129.16', true],
+  ['169.253.255.255', false],
+  ['10.1.2.3', false],
+  ['192.168.0.10', false],
+  ['127.0.0.1', false],
+  ['::1', false],
+  ['fd00:ec2::253', false],
+  ['100.100.100.201', false],
+  ['2001:db8::1', false],
+] as const)
+  test(`lesson 43: a connection to ${address} is ${is ? 'refused' : 'allowed'}`, () => assert.equal(isRefused(address), is))
+
+for (const [host, is] of [
+  ['localhost', 'loopback'],
+  ['127.0.0.1', 'loopback'],
+  ['127.8.8.8', 'loopback'],
+  ['[::1]', 'loopback'],
+  ['registry.local', 'private'],
+  ['a.localhost', 'private'],
+  ['10.0.0.5', 'private'],
+  ['172.31.0.1', 'private'],
+  ['192.168.1.1', 'private'],
+  ['172.32.0.1', 'public'],
+  ['local', 'public'],
+  ['notlocal', 'public'],
+  ['127.0.0.1.example.com', 'public'], // a name anybody may register, however it begins
+  ['ghcr.io', 'public'],
+] as const)
+  test(`${host} is ${is}`, () => assert.equal(nearness(host), is))
+
+const names: Record<string, string[]> = { good: ['10.0.0.1'], bad: ['169.254.169.254'], mixed: ['10.0.0.1', 'fe80::2'], none: [] }
+let questions = 0
+const lookup = guardedLookup((name, options, callback) => {
+  questions++
+  assert.equal(options.all, true)
+  setImmediate(() =>
+    callback(
+      null,
+      (names[name] ?? []).map((address): LookupAddress => ({ address, family: address.includes(':') ? 6 : 4 })),
+    ),
+  )
+})
+const resolved = (name: string, all: boolean): Promise<unknown> =>
+  new Promise((answer) => lookup(name, { all }, (error, address) => answer(error ?? address)))
+
+test('a name is resolved, as one address or as all of them', async () => {
+  assert.equal(await resolved('good', false), '10.0.0.1')
+  assert.deepEqual(await resolved('good', true), [{ address: '10.0.0.1', family: 4 }])
+})
+
+test('lesson 43: a name of which any address is refused is refused', async () => {
+  assert.ok((await resolved('bad', true)) instanceof AddressRefused)
+  assert.ok((await resolved('mixed', false)) instanceof AddressRefused)
+})
+
+test('a name without an address is not found', async () => {
+  assert.equal(((await resolved('none', true)) as NodeJS.ErrnoException).code, 'ENOTFOUND')
+})
+
+test('concurrent questions for one name are one question', async () => {
+  const before = questions
+  await Promise.all([resolved('good', true), resolved('good', true), resolved('good', true)])
+  assert.equal(questions - before, 1)
+})
