@@ -1,5 +1,5 @@
-import type { KeyObject } from 'node:crypto'
 import type { Repository } from '../image/reference.ts'
+import type { PublicKey } from '../trust/key.ts'
 import type { Reason } from '../verdict/reason.ts'
 import type { Glob } from './glob.ts'
 import type { Match } from './match.ts'
@@ -35,9 +35,6 @@ export type Check =
   | { readonly by: 'key'; readonly keys: readonly PublicKey[] }
   | { readonly by: 'keyless' }
   | { readonly by: 'none' }
-
-/** A key from a policy and the digest it verifies with. Ed25519 ignores `hash`. `id` is the hex SHA-256 of the SubjectPublicKeyInfo. */
-export type PublicKey = { readonly key: KeyObject; readonly hash: 'sha224' | 'sha256' | 'sha384' | 'sha512'; readonly id: string }
 
 export type Source = {
   readonly repository: Repository | undefined
