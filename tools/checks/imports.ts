@@ -46,6 +46,7 @@ function violationsIn(project: Project, file: string): string[] {
         continue
       }
       const target = posix.join(posix.dirname(file), imported)
+      if (!/\.m?[jt]s$/.test(target)) continue // data, read by its own bounds
       const below = layerOf(target)
       if (below === undefined) say(`imports ${target}, which is no part of the product`)
       else if (below > layer) say(`imports ${target}, which is a layer above`)

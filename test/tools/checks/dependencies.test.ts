@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { dependencies } from '../../../tools/checks/dependencies.ts'
+import { inMemory } from '../../../tools/project.ts'
+
+const page = '| package | why |\n| --- | --- |\n| `yaml` | reads YAML |\n| `oxlint`, `oxfmt` | lint, format |\n'
+const sound = { dependencies: { yaml: '2.9.1' }, devDependencies: { oxlint: '1.0.0', oxfmt: '1.0.0' } }
+
+function violationsOf(manifest: object, reasons: string, lock = '{}'): unknown {
+  return dependencies.violations(
+    inMemory({ 'package.json': JSON.stringify(manifest), 'docs/reference/dependencies.md': reasons, 'package-lock.json': lock }),
+  )
+}
+
+test('pinned and explained dependencies are in order', () => assert.deepEqual(violationsOf(sound, page), []))
+
+test('a range is no pin', () => {
+  assert.deepEqual(violationsOf({ ...sound, dependencies: { yaml: '^2.9.1' } }, page), ['package.json: yaml is not pinned: ^2.9.1'])
+})
+
+test('a dependency without a reason, and a reason without a dependency, are named', () => {
+  assert.deepEqual(violationsOf({ ...sound, dependencies: { undici: '8.0.0' } }, page), [
+    'docs/reference/dependencies.md: no reason for undici',
+    'docs/reference/dependencies.md: yaml is no dependency',
+  ])
+})
+
+test('a lock file with download addresses is refused', () => {
+  assert.equal(
+    (violationsOf(sound, page, '{"packages":{"node_modules/yaml":{"resolved":"https://registry.example/yaml.tgz"}}}') as string[]).length,
+    1,
+  )
+})
