@@ -149,12 +149,14 @@ class Judging<A extends Access> {
    * every other policy refuses. The registry is asked once more, only to say why the tag was not resolved; nothing is admitted by its answer.
    */
   async #byTag(question: Question, reference: Reference): Promise<Decision> {
-    const speaking = matching(this.#snapshot.policies, unknownDigestName(reference), this.#subject())
+    const name = unknownDigestName(reference)
+    const speaking = matching(this.#snapshot.policies, name, this.#subject())
     if (!speaking.ok) return because(question, speaking.reason)
     const notDigest = { code: 'image-not-digest', image: reference.written } as const
     const parts: Decision[] = speaking.value.map((policy) => {
       const about = { about: 'policy', name: policy.name, mode: policy.mode } as const
-      return because(about, isStaticPass(policy) ? { code: 'static-pass' } : notDigest)
+      const whateverDigest = policy.globs.some((glob) => glob.matchesAnyDigest(name))
+      return because(about, whateverDigest && isStaticPass(policy) ? { code: 'static-pass' } : notDigest)
     })
     if (speaking.value.length > 0 && parts.every((p) => p.outcome === 'pass')) return allOf(question, parts, notDigest)
     if (parts.length === 0) {

@@ -47,7 +47,7 @@ export function compile(objects: ClusterObjects, systemNamespace: string, before
 
 function compilePolicy(object: PolicyObject, secrets: ClusterObjects['secrets'], systemNamespace: string, settings: Settings, known: ReadonlyMap<string, Policy>): Policy {
   const spec = defaulted(object.spec)
-  const keys = (spec.authorities ?? []).map((a) => (a.key ? keyText(a.key, secrets, systemNamespace) : undefined))
+  const keys = (spec.authorities ?? []).map((a, i) => (a.key ? keyText(a.key, `spec.authorities[${i}].key`, secrets, systemNamespace) : undefined))
   const hash = contentHash([object.name, spec, object.problems, keys, settings.keyless, settings.tagResolutionFor])
   const same = known.get(hash)
   if (same) return same
@@ -106,6 +106,7 @@ function compileAuthority(spec: AuthoritySpec, at: string, key: KeyText | undefi
     if (others.length > 0) unreadable(`expected exactly one, got both: ${others.map((o) => `${at}.${o}`).join(', ')}, ${at}.static`)
   }
   const check = compileCheck(spec, at, key, mine, refuses)
+  if (check.by === 'key') warnings.push(...check.keys.flatMap((k) => k.warnings.map((w) => `${at}.key: ${w}`)))
   return { name: spec.name ?? '', check, refuses: mine, source: compileSource(spec, at, unreadable), format: spec.signatureFormat === 'bundle' ? 'bundle' : spec.signatureFormat === 'legacy' ? 'annotations' : 'any' }
 }
 
@@ -152,9 +153,9 @@ type KeyText =
   | { readonly is: 'not-carried-out'; readonly field: string }
 
 /** The PEM of a key, from where the policy says that it lies. Secrets are looked up in the controller's namespace only (specification 10.1). */
-function keyText(key: KeyRef, secrets: ClusterObjects['secrets'], systemNamespace: string): KeyText {
+function keyText(key: KeyRef, at: string, secrets: ClusterObjects['secrets'], systemNamespace: string): KeyText {
   const given = [key.data, key.kms, key.secretRef].filter((k) => k !== undefined && k !== '').length
-  if (given !== 1) return { is: 'missing', cause: `expected exactly one, got ${given === 0 ? 'neither' : 'both'}: key.data, key.kms, key.secretref` }
+  if (given !== 1) return { is: 'missing', cause: `expected exactly one, got ${given === 0 ? 'neither' : 'both'}: ${at}.data, ${at}.kms, ${at}.secretref` }
   if (key.kms) return { is: 'not-carried-out', field: 'kms' }
   const hashAlgorithm = key.hashAlgorithm ?? ''
   if (key.data) return { is: 'pem', pem: key.data, hashAlgorithm, from: undefined }

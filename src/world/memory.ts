@@ -1,7 +1,10 @@
 import { LRUCache } from 'lru-cache'
+import type { Digest } from '../image/digest.ts'
 import type { Decision } from '../verdict/decision.ts'
 
 const ENTRY_OVERHEAD = 250 // bytes of a map entry besides its key, measured over 100,000 entries
+
+const MAX_TAGS = 10_000 // tags whose digest is remembered; about 3 MB
 
 export type MemoryOptions = {
   /** Bytes that remembered passes may take. */
@@ -19,6 +22,7 @@ export type MemoryOptions = {
 export class Memory {
   readonly #passes: LRUCache<string, true>
   readonly #content: LRUCache<string, Uint8Array>
+  readonly #tags = new LRUCache<string, Digest>({ max: MAX_TAGS })
   readonly #running = new Map<string, Promise<unknown>>()
   readonly #count: NonNullable<MemoryOptions['count']>
 
@@ -50,6 +54,15 @@ export class Memory {
 
   keepContent(key: string, bytes: Uint8Array): void {
     this.#content.set(key, bytes)
+  }
+
+  tag(key: string): Digest | undefined {
+    return this.#tags.get(key)
+  }
+
+  /** Keeps a tag's digest for `ttl` ms; 0 keeps nothing. */
+  keepTag(key: string, digest: Digest, ttl: number): void {
+    if (ttl > 0) this.#tags.set(key, digest, { ttl })
   }
 
   /** One run at a time for equal keys. */

@@ -1,0 +1,80 @@
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { compile } from '../../src/policy/compile.ts'
+import { readManifests } from '../../src/world/manifests.ts'
+import { uncounted } from '../../src/world/metrics.ts'
+import { answerer } from '../webhook/answer.ts'
+import { reach } from '../webhook/reach.ts'
+import type { Settings } from './options.ts'
+
+const MAX_REVIEW_BYTES = 8 * 1024 * 1024 // what the webhook takes over the wire
+const BUDGET = 30_000 // ms; nobody waits behind an offline answer, and a slow registry should be heard out
+
+const ALLOWED = 0
+const DENIED = 1
+const NOT_ASKED = 2
+
+type Asked = { readonly name: string; readonly bytes: Buffer }
+
+/** `sealgate review`: answers AdmissionReviews from files as the webhook would. One file: the answer; several, or a folder: one JSON line a file. */
+export async function review(settings: Settings, files: readonly string[]): Promise<number> {
+  if (files.length === 0) return say('review needs a FILE with an AdmissionReview, or - for standard input')
+  try {
+    const cluster = await readManifests(settings.manifests, { systemNamespace: settings.systemNamespace })
+    const snapshot = compile(cluster.objects(), settings.systemNamespace)
+    for (const { key, found, wanted } of snapshot.settingProblems) process.stderr.write(`sealgate review: setting ${key}: found ${found}, wanted ${wanted}; the default is in force\n`)
+    const { around, registry } = await reach(settings, cluster, () => snapshot, uncounted, process.env)
+    const answer = answerer(() => snapshot, around)
+    const asked = await read(files)
+    const many = asked.length > 1 || (await isFolder(files[0] ?? ''))
+    let status = ALLOWED
+    for (const { name, bytes } of asked) {
+      const { status: http, body, admission } = await answer(settings.path, bytes, { at: performance.now() + BUDGET })
+      const allowed = admission?.answer.response.allowed ?? false
+      if (http !== 200) process.stderr.write(`sealgate review: ${name}: ${body}\n`)
+      else process.stdout.write(many ? `{"file":${JSON.stringify(name)},"answer":${body}}\n` : `${body}\n`)
+      status = Math.max(status, http !== 200 ? NOT_ASKED : allowed ? ALLOWED : DENIED)
+    }
+    await registry.close()
+    return status
+  } catch (error) {
+    return say(error instanceof Error ? error.message : String(error))
+  }
+}
+
+function say(text: string): number {
+  process.stderr.write(`sealgate review: ${text}\n`)
+  return NOT_ASKED
+}
+
+async function read(files: readonly string[]): Promise<Asked[]> {
+  const asked: Asked[] = []
+  for (const file of files) {
+    if (file === '-') asked.push({ name: '-', bytes: await fromStandardInput() })
+    else if (await isFolder(file)) for (const name of (await readdir(file)).filter((n) => n.endsWith('.json')).toSorted()) asked.push(await fromFile(join(file, name)))
+    else asked.push(await fromFile(file))
+  }
+  return asked
+}
+
+async function fromFile(file: string): Promise<Asked> {
+  const { size } = await stat(file)
+  if (size > MAX_REVIEW_BYTES) throw new Error(`${file}: ${size} bytes, and a review has at most ${MAX_REVIEW_BYTES}`)
+  return { name: file, bytes: await readFile(file) }
+}
+
+async function fromStandardInput(): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of process.stdin) {
+    const bytes = Buffer.from(chunk)
+    size += bytes.length
+    if (size > MAX_REVIEW_BYTES) throw new Error(`standard input: a review has at most ${MAX_REVIEW_BYTES} bytes`)
+    chunks.push(bytes)
+  }
+  return Buffer.concat(chunks)
+}
+
+async function isFolder(file: string): Promise<boolean> {
+  return file !== '-' && (await stat(file)).isDirectory()
+}

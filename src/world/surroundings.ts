@@ -1,0 +1,102 @@
+import { setImmediate } from 'node:timers/promises'
+import type { Deadline, Surroundings } from '../admit.ts'
+import type { Workload } from '../admission/workload.ts'
+import type { Digest } from '../image/digest.ts'
+import type { Reference } from '../image/reference.ts'
+import type { Ask, Credentials } from '../policy/ask.ts'
+import { keyOf } from '../policy/ask.ts'
+import type { Found } from '../sigstore/evidence.ts'
+import type { Decision } from '../verdict/decision.ts'
+import type { Read } from '../verdict/read.ts'
+import type { CredentialSource, RegistryAccess } from './credentials.ts'
+import { gather } from './gather.ts'
+import type { Memory } from './memory.ts'
+import type { Registry } from './registry.ts'
+
+/** Milliseconds that work begun for a request may go on, whatever became of the request. */
+const WORK_BOUND = 30_000
+
+export type SurroundingsOptions = {
+  readonly registry: Registry
+  readonly credentials: CredentialSource
+  readonly memory: Memory
+  /** Milliseconds that the digest of a tag is remembered; read anew for each request, since it is a setting. */
+  readonly rememberTags: () => number
+  /** Called when work outlives the request that began it, and again when it has ended. */
+  readonly onLate?: (change: 1 | -1) => void
+}
+
+/** The world as `admit.ts` sees it: registries, credentials, memory and time. */
+export class WorldAround implements Surroundings<RegistryAccess> {
+  readonly #options: SurroundingsOptions
+
+  constructor(options: SurroundingsOptions) {
+    this.#options = options
+  }
+
+  access(workload: Workload, credentials: Credentials): Promise<Read<RegistryAccess>> {
+    return this.#options.credentials.access(workload, credentials)
+  }
+
+  gather(ask: Ask, access: RegistryAccess): Promise<Found> {
+    const { registry, memory } = this.#options
+    const scope = access.scope(ask.place.registry, ask.place.repository)
+    return memory.single(`gather\n${keyOf(ask)}\n${scope}`, async () => {
+      const signal = AbortSignal.timeout(WORK_BOUND)
+      const found = await gather(ask, access, registry, memory, signal)
+      if (found.state !== 'unknown' || found.reason.code !== 'registry-refused') return found
+      // A pull secret may have been rotated since it was read: ask the API server once more before believing the refusal.
+      const renewed = await access.renewed()
+      return renewed && renewed.scope(ask.place.registry, ask.place.repository) !== scope ? gather(ask, renewed, registry, memory, signal) : found
+    })
+  }
+
+  async resolve(image: Reference, access: RegistryAccess, budget: number): Promise<Read<Digest>> {
+    const { registry, memory, rememberTags } = this.#options
+    const key = `${image.registry}/${image.repository}:${image.tag ?? 'latest'}\n${access.scope(image.registry, image.repository)}`
+    const known = memory.tag(key)
+    if (known) return { ok: true, value: known }
+    const asked = memory.single(`resolve\n${key}`, async (): Promise<Read<Digest>> => {
+      const fetched = await registry.resolve(image, image.tag ?? 'latest', access.keychain, AbortSignal.timeout(WORK_BOUND))
+      if (fetched.state !== 'found') return { ok: false, reason: fetched.reason }
+      memory.keepTag(key, fetched.value, rememberTags())
+      return { ok: true, value: fetched.value }
+    })
+    const answer = await this.#withinMs(asked, budget)
+    return answer === 'late' ? { ok: false, reason: { code: 'registry-timeout', text: `${image.registry} did not answer within ${(budget / 1000).toFixed(1)} s` } } : answer
+  }
+
+  once(key: string, ttl: number, work: () => Promise<Decision>): Promise<Decision | 'remembered'> {
+    return this.#options.memory.judged(key, ttl, work)
+  }
+
+  within<T>(work: Promise<T>, deadline: Deadline): Promise<T | 'late'> {
+    return this.#withinMs(work, this.remaining(deadline))
+  }
+
+  remaining(deadline: Deadline): number {
+    return Math.max(0, deadline.at - performance.now())
+  }
+
+  async turn(): Promise<void> {
+    await setImmediate()
+  }
+
+  #withinMs<T>(work: Promise<T>, ms: number): Promise<T | 'late'> {
+    const { onLate } = this.#options
+    return new Promise((resolve, reject) => {
+      let late = false
+      const timer = setTimeout(() => {
+        late = true
+        onLate?.(1)
+        resolve('late')
+      }, ms)
+      work
+        .then(resolve, reject)
+        .finally(() => {
+          clearTimeout(timer)
+          if (late) onLate?.(-1)
+        })
+    })
+  }
+}

@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
+import type { Decision } from '../../src/verdict/decision.ts'
+import { because } from '../../src/verdict/decision.ts'
+import { Memory } from '../../src/world/memory.ts'
+
+const question = { about: 'check', check: 'it holds' } as const
+const pass = because(question, { code: 'static-pass' })
+const fail = because(question, { code: 'static-fail', message: '' })
+const unknown = because(question, { code: 'deadline' })
+const MINUTE = 60_000
+
+function memory(maxPassBytes = 1_000_000) {
+  return new Memory({ maxPassBytes, maxContentBytes: 10_000 })
+}
+
+/** Asks twice, and tells how often the work was done. */
+async function times(decision: Decision, ttl: number, m = memory()): Promise<number> {
+  let done = 0
+  for (let i = 0; i < 2; i++) await m.judged('key', ttl, async () => (done++, decision))
+  return done
+}
+
+test('a pass is remembered', async () => assert.equal(await times(pass, MINUTE), 1))
+test('a fail is not remembered', async () => assert.equal(await times(fail, MINUTE), 2))
+test('lesson 47: what could not be found out is never remembered', async () => assert.equal(await times(unknown, MINUTE), 2))
+test('with remember-passes: 0 nothing is remembered', async () => assert.equal(await times(pass, 0), 2))
+
+test('lesson 47: another key is another question', async () => {
+  const m = memory()
+  await m.judged('a', MINUTE, async () => pass)
+  assert.equal(await m.judged('b', MINUTE, async () => fail), fail)
+  assert.equal(await m.judged('a', MINUTE, async () => fail), 'remembered')
+})
+
+test('a pass is forgotten after its time', async () => {
+  const m = memory()
+  await m.judged('key', 5, async () => pass)
+  await setTimeout(20)
+  assert.equal(await m.judged('key', 5, async () => fail), fail)
+})
+
+test('the same question asked at the same time is asked once, and all get the answer', async () => {
+  const m = memory()
+  let done = 0
+  const slowly = async () => {
+    done++
+    await setTimeout(5)
+    return fail
+  }
+  const answers = await Promise.all(Array.from({ length: 50 }, () => m.judged('key', MINUTE, slowly)))
+  assert.equal(done, 1)
+  assert.ok(answers.every((a) => a === fail))
+})
+
+test('work that throws is not remembered, and the next one tries again', async () => {
+  const m = memory()
+  await assert.rejects(m.judged('key', MINUTE, () => Promise.reject(new Error('bug'))), /bug/)
+  assert.equal(await m.judged('key', MINUTE, async () => pass), pass)
+})
+
+test('memory is bounded by bytes: the oldest pass goes first', async () => {
+  const m = memory(1500)
+  for (const key of ['a', 'b', 'c', 'd', 'e', 'f', 'g']) await m.judged(key, MINUTE, async () => pass)
+  assert.equal(await m.judged('g', MINUTE, async () => fail), 'remembered')
+  assert.equal(await m.judged('a', MINUTE, async () => fail), fail)
+})
+
+test('content is kept by digest and scope within its bytes', () => {
+  const m = memory()
+  m.keepContent('sha256:aa scope', Buffer.alloc(100))
+  assert.equal(m.content('sha256:aa scope')?.length, 100)
+  assert.equal(m.content('sha256:aa other'), undefined)
+  m.keepContent('sha256:bb scope', Buffer.alloc(20_000))
+  assert.equal(m.content('sha256:bb scope'), undefined, 'one that alone exceeds the bound is not kept')
+})
+
+test('a tag is kept only when a time is given', () => {
+  const m = memory()
+  m.keepTag('a', 'sha256:aa', 0)
+  m.keepTag('b', 'sha256:bb', MINUTE)
+  assert.deepEqual([m.tag('a'), m.tag('b')], [undefined, 'sha256:bb'])
+})
