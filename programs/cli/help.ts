@@ -1,0 +1,140 @@
+import type { Command, Group, Name, Option } from './options.ts'
+import { commands, flagOf, optionsOf } from './options.ts'
+import { notedEnvironment, notedFlags } from './upstream.ts'
+
+const DOES: Readonly<Record<Command, string>> = {
+  serve: 'answer the admission reviews of an API server, in a cluster or from files',
+  review: 'answer admission reviews from files, without a server',
+  demo: 'see images admitted and refused on this machine, with nothing to set up',
+  version: 'print the version',
+  help: 'print this, or the help of a command',
+}
+
+const USAGE: Readonly<Record<Command, string>> = {
+  serve: 'sealgate serve [--manifests PATH…] [OPTION…]',
+  review: 'sealgate review [--path PATH] [--manifests PATH]… [OPTION…] FILE|FOLDER|-…',
+  demo: 'sealgate demo [OPTION…]',
+  version: 'sealgate version',
+  help: 'sealgate help [COMMAND]',
+}
+
+const MORE: Readonly<Record<Command, string>> = {
+  serve: `Lets a workload in only when each of its images satisfies every ClusterImagePolicy that speaks about it. With --manifests, the
+policies and what they need come from files; without, from the cluster. Ready when /readyz on the metrics port answers 200.
+SIGTERM lets requests under way finish; SIGINT ends at once.
+
+  sealgate serve --manifests policies/
+  sealgate serve --kubeconfig ~/.kube/config --port 9443 --log-level debug`,
+  review: `Answers each AdmissionReview as the webhook would, on standard output, one JSON line a file; \`-\` is standard input.
+Exit status: 0 when all are allowed, 1 when one is denied, 2 when one could not be asked.
+
+  sealgate review --manifests policies/ review.json
+  sealgate review --manifests policies/ --at 2026-01-31T12:00:00Z - < review.json`,
+  demo: `Starts a registry on loopback with images that it signs on the spot, the webhook with example policies, and sends it the reviews
+of a signed, an unsigned and a wrongly signed image. Then it keeps serving, and says what to try next. Ctrl-C ends it.`,
+  version: '',
+  help: '',
+}
+
+const GROUPS: Readonly<Record<Group, string>> = {
+  objects: 'Policies',
+  clock: 'Clock',
+  serving: 'Serving',
+  certificate: 'Certificate',
+  registries: 'Registries',
+  log: 'Logs and help',
+}
+
+const WIDTH = 100 // columns of the help
+
+/** What `sealgate --help` prints. */
+export function overview(): string {
+  const lines = commands.map((c) => `  ${c.padEnd(9)} ${DOES[c]}`)
+  return `Sealgate lets a workload into a Kubernetes cluster only when its images are signed as the cluster's policies ask.
+
+  sealgate COMMAND [OPTION…]
+
+${lines.join('\n')}
+
+\`sealgate COMMAND --help\` lists the options of a command. To start: sealgate demo
+Exit status: 0 done or allowed, 1 denied, 2 could not be done.
+`
+}
+
+/** What `sealgate COMMAND --help` prints. */
+export function helpOf(command: Command): string {
+  if (command === 'help') return overview()
+  const parts = [`${USAGE[command]}\n`]
+  if (MORE[command] !== '') parts.push(`${MORE[command]}\n`)
+  for (const [group, title] of Object.entries(GROUPS)) {
+    const rows = optionsOf(command).filter(([, o]) => o.group === group)
+    if (rows.length > 0) parts.push(`${title}\n${rows.map(([name, o]) => inHelp(name, o)).join('')}`)
+  }
+  if (command === 'serve') parts.push(`The flags of the sigstore policy controller are accepted too: see docs/reference/options.md\n`)
+  return parts.join('\n')
+}
+
+/** docs/reference/options.md: everything the command line and the environment can say. */
+export function optionsReference(): string {
+  const sections = commands
+    .filter((c) => MORE[c] !== '')
+    .map((c) => {
+      const rows = optionsOf(c).map(([name, o]) => `| ${cell(`\`${written(name, o)}\``)} | ${cell(facts(o).join('; '))} | ${cell(o.help)} |`)
+      return `## \`sealgate ${c}\`\n\n${DOES[c]}\n\n\`\`\`\n${USAGE[c]}\n\`\`\`\n\n| option | when not given | |\n| --- | --- | --- |\n${rows.join('\n')}\n`
+    })
+  const flags = Object.entries(notedFlags).map(([flag, n]) => `| \`--${flag}\` | ${cell(n.why)} |`)
+  const variables = Object.entries(notedEnvironment).map(([variable, why]) => `| \`${variable}\` | ${cell(why)} |`)
+  return `# Options
+
+Options may be written with one dash or two, as \`--port 9443\` or \`--port=9443\`, before or after files. What is given on the command
+line wins over the environment. Those marked «repeatable» may be given several times. An unknown option is an error.
+
+${sections.join('\n')}
+## Accepted without effect
+
+What the sigstore policy controller takes and what has no meaning here. Each that is given is named in the log at the start.
+
+| flag | why |
+| --- | --- |
+${flags.join('\n')}
+
+| environment variable | why |
+| --- | --- |
+${variables.join('\n')}
+`
+}
+
+function inHelp(name: Name, option: Option): string {
+  const lines = wrapped(`${option.help} (${facts(option).join('; ')})`, WIDTH - 6)
+  return `  ${written(name, option)}\n${lines.map((l) => `      ${l}\n`).join('')}`
+}
+
+function written(name: Name, option: Option): string {
+  const flag = `--${flagOf(name)}`
+  return option.value.shown === undefined ? flag : `${flag} ${option.value.shown}`
+}
+
+/** What holds when the option is not given, and its other names. */
+function facts(option: Option): string[] {
+  const unset = option.unsetText ?? (option.repeatable ? 'none' : option.value.shown === undefined ? 'off' : String(option.unset))
+  return [
+    `default ${unset}`,
+    ...(option.repeatable ? ['repeatable'] : []),
+    ...(option.env === undefined ? [] : [`environment ${option.env}`]),
+    ...(option.alias ?? []).map((alias) => `also ${alias.length === 1 ? '-' : '--'}${alias}`),
+  ]
+}
+
+function cell(text: string): string {
+  return text.replaceAll('|', '\\|')
+}
+
+function wrapped(text: string, width: number): string[] {
+  const lines = ['']
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1) ?? ''
+    if (line !== '' && line.length + 1 + word.length > width) lines.push(word)
+    else lines[lines.length - 1] = line === '' ? word : `${line} ${word}`
+  }
+  return lines
+}

@@ -1,0 +1,207 @@
+import type { Mirror, Value } from './values.ts'
+import { duration, instant, mirror, oneOf, port, registryHost, text, toggle } from './values.ts'
+
+/** The commands, in the order the help shows them. */
+export const commands = ['serve', 'review', 'demo', 'version', 'help'] as const
+export type Command = (typeof commands)[number]
+
+/** One row of the table below. The parser, every help text and docs/reference/options.md derive from it. */
+export type Option<T = unknown> = {
+  readonly value: Value<unknown>
+  /** What holds when it is neither given nor in the environment. */
+  readonly unset: T
+  /** What the help says instead of `unset`, where that is decided only later. */
+  readonly unsetText?: string
+  readonly repeatable: boolean
+  readonly commands: readonly Command[]
+  readonly group: Group
+  readonly help: string
+  /** The environment variable read when the option is not given. */
+  readonly env?: string
+  /** Other names, without dashes, as the sigstore policy controller spells them. */
+  readonly alias?: readonly string[]
+}
+
+export type Group = 'objects' | 'serving' | 'certificate' | 'registries' | 'log' | 'clock'
+
+type About = Omit<Option, 'value' | 'unset' | 'repeatable'>
+
+function option<T>(value: Value<T>, unset: T, about: About): Option<T>
+function option<T>(value: Value<T>, unset: undefined, about: About): Option<T | undefined>
+function option<T>(value: Value<T>, unset: T | undefined, about: About): Option<T | undefined> {
+  return { value, unset, repeatable: false, ...about }
+}
+
+function repeatable<T>(value: Value<T>, about: About): Option<readonly T[]> {
+  return { value, unset: [], repeatable: true, ...about }
+}
+
+const everywhere = ['serve', 'review', 'demo'] as const
+const servers = ['serve', 'demo'] as const
+
+/** Every option, by its name in the settings: `metricsPort` is `--metrics-port`. */
+export const options = {
+  manifests: repeatable<string>(text('PATH'), {
+    group: 'objects',
+    commands: ['serve', 'review'],
+    help: 'take policies and what they need from this YAML or JSON file or folder instead of a cluster; `serve` follows changes to it',
+  }),
+  systemNamespace: option<string>(text('NAMESPACE'), 'cosign-system', {
+    group: 'objects',
+    commands: everywhere,
+    env: 'SYSTEM_NAMESPACE',
+    help: 'the namespace of the controller, where the Secrets of policies and its ConfigMap lie',
+  }),
+  kubeconfig: option<string>(text('FILE'), undefined, {
+    group: 'objects',
+    commands: ['serve'],
+    unsetText: '$KUBECONFIG, else the service account of the pod',
+    help: 'how to reach the cluster',
+  }),
+  cluster: option<string>(text('NAME'), undefined, {
+    group: 'objects',
+    commands: ['serve'],
+    unsetText: 'that of the current context',
+    help: 'the cluster of the kubeconfig to use',
+  }),
+  server: option<string>(text('URL'), undefined, {
+    group: 'objects',
+    commands: ['serve'],
+    unsetText: 'that of the kubeconfig',
+    help: 'the address of the API server',
+  }),
+  path: option<string>(text('PATH'), '/validations', {
+    group: 'objects',
+    commands: ['review'],
+    help: 'the path the API server would send the review to: /validations, /mutations',
+  }),
+  at: option<Date>(instant, undefined, {
+    group: 'clock',
+    commands: ['review'],
+    unsetText: 'now',
+    help: 'the instant at which everything is checked',
+  }),
+  address: option<string>(text('ADDRESS'), '::', {
+    group: 'serving',
+    commands: servers,
+    help: 'the address to listen on; `::` is IPv4 too, and stands for 0.0.0.0 where there is no IPv6',
+  }),
+  port: option<number>(port, 8443, {
+    group: 'serving',
+    commands: servers,
+    alias: ['secure-port'],
+    help: 'the port of the webhook (https); 0: any free one, printed',
+  }),
+  metricsAddress: option<string>(text('ADDRESS'), undefined, {
+    group: 'serving',
+    commands: servers,
+    env: 'METRICS_PROMETHEUS_HOST',
+    unsetText: 'that of --address',
+    help: 'the address of the metrics port',
+  }),
+  metricsPort: option<number>(port, 9090, {
+    group: 'serving',
+    commands: servers,
+    env: 'METRICS_PROMETHEUS_PORT',
+    help: 'the port (plain http) of /metrics, /healthz and /readyz; 0: any free one, printed',
+  }),
+  probePort: option<number>(port, undefined, {
+    group: 'serving',
+    commands: ['serve'],
+    unsetText: '8080 in a cluster, else none',
+    help: 'a further port (plain http) of /readiness and /health, which the metrics port answers too',
+  }),
+  drainQuiet: option<number>(duration, undefined, {
+    group: 'serving',
+    commands: ['serve'],
+    unsetText: '45s in a cluster, else 0s',
+    help: 'after SIGTERM: stop listening once no request has come for so long',
+  }),
+  drainGrace: option<number>(duration, 300_000, {
+    group: 'serving',
+    commands: ['serve'],
+    unsetText: '5m',
+    help: 'after SIGTERM: end at the latest after so long',
+  }),
+  tlsCert: option<string>(text('FILE'), undefined, {
+    group: 'certificate',
+    commands: servers,
+    unsetText: 'self-signed, in --tls-folder',
+    help: 'the certificate chain of the webhook (PEM), read anew when it changes',
+  }),
+  tlsKey: option<string>(text('FILE'), undefined, {
+    group: 'certificate',
+    commands: servers,
+    unsetText: 'self-signed, in --tls-folder',
+    help: 'the private key of --tls-cert (PEM)',
+  }),
+  tlsFolder: option<string>(text('FOLDER'), undefined, {
+    group: 'certificate',
+    commands: servers,
+    unsetText: '$XDG_CACHE_HOME/sealgate/tls, else ~/.cache/sealgate/tls',
+    help: 'where the self-signed certificate and its CA are kept when there is no --tls-cert',
+  }),
+  serviceName: option<string>(text('NAME'), 'webhook', {
+    group: 'certificate',
+    commands: servers,
+    env: 'WEBHOOK_NAME',
+    help: 'the Service that leads to the webhook: the self-signed certificate is good for it',
+  }),
+  tlsMinVersion: option<'1.2' | '1.3'>(oneOf('1.2', '1.3'), '1.3', {
+    group: 'certificate',
+    commands: servers,
+    env: 'WEBHOOK_TLS_MIN_VERSION',
+    help: 'the oldest version of TLS that is spoken',
+  }),
+  mirrors: repeatable<Mirror>(mirror, {
+    group: 'registries',
+    commands: everywhere,
+    help: 'send requests for the registry HOST to URL; credentials of HOST are sent there only with `,credentials`',
+  }),
+  insecureRegistries: repeatable<string>(registryHost, {
+    group: 'registries',
+    commands: everywhere,
+    help: 'speak plain http, with credentials, to this registry when it does not speak https',
+  }),
+  registryCas: repeatable<string>(text('FILE'), {
+    group: 'registries',
+    commands: everywhere,
+    help: 'trust these certificates (PEM) of registries, besides those of the system',
+  }),
+  logLevel: option<'debug' | 'info' | 'warn' | 'error'>(oneOf('debug', 'info', 'warn', 'error'), 'info', {
+    group: 'log',
+    commands: everywhere,
+    help: 'the least important lines that are logged',
+  }),
+  logFormat: option<'json' | 'text'>(oneOf('json', 'text'), undefined, {
+    group: 'log',
+    commands: everywhere,
+    unsetText: 'text on a terminal, else json',
+    help: 'how lines are logged: `serve` logs to standard output, offline commands to standard error',
+  }),
+  loggingConfigMap: option<string>(text('NAME'), 'config-logging', {
+    group: 'log',
+    commands: ['serve'],
+    env: 'CONFIG_LOGGING_NAME',
+    help: 'the ConfigMap whose `loglevel.policy-controller` changes the level while the controller runs',
+  }),
+  help: option<boolean>(toggle, false, { group: 'log', commands, alias: ['h'], help: 'print the help of the command' }),
+} as const
+
+type Options = typeof options
+export type Name = keyof Options
+
+/** What a command runs with: every option's value, given, from the environment or unset. */
+export type Settings = { readonly [N in Name]: Options[N] extends Option<infer T> ? T : never }
+
+/** The spelling on the command line, without dashes. Repeatable options are named in the singular. */
+export function flagOf(name: Name): string {
+  const singular = { mirrors: 'mirror', insecureRegistries: 'insecure-registry', registryCas: 'registry-ca' } as const
+  if (name in singular) return singular[name as keyof typeof singular]
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+}
+
+/** The options of one command, in the order of the table. */
+export function optionsOf(command: Command): readonly (readonly [Name, Option])[] {
+  return (Object.entries(options) as [Name, Option][]).filter(([, o]) => o.commands.includes(command))
+}

@@ -1,0 +1,55 @@
+import type { Value } from './values.ts'
+import { duration, text, toggle } from './values.ts'
+
+/**
+ * What the sigstore policy controller takes and what has no meaning here. It is accepted, so that a Deployment keeps working when the
+ * image is exchanged, and `serve` logs that it does nothing and why: nothing is ignored silently. Flags that do have a meaning are
+ * aliases in `options.ts`.
+ */
+export type Noted = { readonly value: Value<unknown>; readonly why: string }
+
+const CONFIGURATIONS = 'webhook configurations are applied as they are; this version does not write them'
+const KEYLESS = 'this version verifies nothing keyless: such authorities refuse'
+const WATCHED = 'changes are watched, so nothing is read anew on a timer'
+const CLIENT = 'the client of the API server needs no tuning'
+const LOGGING = 'see --log-level and --log-format'
+const LEADER = 'every replica answers by itself, so there is no leader'
+
+const noted = (value: Value<unknown>, why: string): Noted => ({ value, why })
+
+export const notedFlags: Readonly<Record<string, Noted>> = {
+  'webhook-name': noted(text('NAME'), CONFIGURATIONS),
+  'mutating-webhook-name': noted(text('NAME'), CONFIGURATIONS),
+  'validating-webhook-name': noted(text('NAME'), CONFIGURATIONS),
+  'tuf-mirror': noted(text('URL'), KEYLESS),
+  'tuf-root': noted(text('FILE'), KEYLESS),
+  'disable-tuf': noted(toggle, KEYLESS),
+  'policy-resync-period': noted(duration, WATCHED),
+  'trustroot-resync-period': noted(duration, WATCHED),
+  'kube-api-qps': noted(text('NUMBER'), CLIENT),
+  'kube-api-burst': noted(text('NUMBER'), CLIENT),
+  'disable-ha': noted(toggle, LEADER),
+  'v': noted(text('NUMBER'), LOGGING),
+  'vmodule': noted(text('PATTERN'), LOGGING),
+  'logtostderr': noted(toggle, LOGGING),
+  'alsologtostderr': noted(toggle, LOGGING),
+  'stderrthreshold': noted(text('NUMBER'), LOGGING),
+  'log_dir': noted(text('FOLDER'), LOGGING),
+  'log_file': noted(text('FILE'), LOGGING),
+  'skip_headers': noted(toggle, LOGGING),
+}
+
+export const notedEnvironment: Readonly<Record<string, string>> = {
+  KUBERNETES_MIN_VERSION: 'what is needed of the API server is asked of it, not of its version',
+  METRICS_DOMAIN: 'metrics are named sealgate_…',
+  POD_NAME: LEADER,
+  K_THREADS_PER_CONTROLLER: 'requests are answered by one event loop',
+  CONFIG_OBSERVABILITY_NAME: 'metrics are always served for Prometheus',
+  CONFIG_LEADERELECTION_NAME: LEADER,
+  PROFILING_PORT: 'profiles are taken with the inspector of Node.js',
+  TUF_ROOT: KEYLESS,
+  SIGSTORE_NO_CACHE: KEYLESS,
+  SIGSTORE_REKOR_PUBLIC_KEY: KEYLESS,
+  SIGSTORE_CT_LOG_PUBLIC_KEY_FILE: KEYLESS,
+  COSIGN_MAX_ATTACHMENT_SIZE: 'what is read of a registry has bounds of its own',
+}

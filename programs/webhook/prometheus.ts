@@ -1,0 +1,120 @@
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+import type { Metrics } from '../../src/world/metrics.ts'
+
+const KINDS = new Set(
+  'Pod ReplicaSet Deployment StatefulSet DaemonSet Job CronJob ReplicationController ClusterImagePolicy TrustRoot'.split(' '),
+)
+const OPERATIONS = new Set(['CREATE', 'UPDATE', 'DELETE', 'CONNECT'])
+const PATHS = new Set(['/validations', '/mutations', '/validating', '/defaulting', '/resource-conversion'])
+
+// Warm answers take well below a millisecond, and the API server waits 30 seconds at most.
+const SECONDS = [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
+
+/** The metrics of this process, those of Node.js included. */
+export function openMetrics(): Metrics {
+  const registry = new Registry()
+  const registers = [registry]
+  collectDefaultMetrics({ register: registry })
+
+  const requests = new Counter({
+    name: 'sealgate_requests_total',
+    help: 'Admission requests answered',
+    labelNames: ['path', 'operation', 'kind', 'allowed'],
+    registers,
+  })
+  const latency = new Histogram({
+    name: 'sealgate_request_duration_seconds',
+    help: 'Time from the first byte of a request to its answer',
+    labelNames: ['path'],
+    buckets: SECONDS,
+    registers,
+  })
+  const away = new Counter({
+    name: 'sealgate_requests_turned_away_total',
+    help: 'Requests refused before they were read',
+    labelNames: ['status'],
+    registers,
+  })
+  const decisions = new Counter({
+    name: 'sealgate_decisions_total',
+    help: 'Requests by each distinct reason of their decision',
+    labelNames: ['outcome', 'code'],
+    registers,
+  })
+  const registryRequests = new Counter({
+    name: 'sealgate_registry_requests_total',
+    help: 'Requests to registries',
+    labelNames: ['outcome', 'host'],
+    registers,
+  })
+  const lookups = new Counter({
+    name: 'sealgate_memory_lookups_total',
+    help: 'Questions to the memory',
+    labelNames: ['what', 'result'],
+    registers,
+  })
+  const late = new Counter({
+    name: 'sealgate_late_work_total',
+    help: 'Work that went on after its request had to be answered',
+    registers,
+  })
+  const errors = new Counter({
+    name: 'sealgate_internal_errors_total',
+    help: 'Exceptions that no code expected; the log has their stacks',
+    labelNames: ['where'],
+    registers,
+  })
+  const policies = new Gauge({
+    name: 'sealgate_policies',
+    help: 'ClusterImagePolicies by whether they can be carried out; a broken one refuses',
+    labelNames: ['state'],
+    registers,
+  })
+  const keyless = new Gauge({
+    name: 'sealgate_without_policies_keyless',
+    help: '1 while there is no policy at all and images are verified keyless against the public Sigstore instance',
+    registers,
+  })
+  const certificate = new Gauge({
+    name: 'sealgate_certificate_expiry_timestamp_seconds',
+    help: 'When the serving certificate ends',
+    registers,
+  })
+  // A series that exists before its first event lets an alert see the first event.
+  for (const where of ['answer', 'unhandled-rejection', 'uncaught-exception', 'compile']) errors.inc({ where }, 0)
+
+  return {
+    requested(path, operation, kind, allowed, seconds) {
+      const known = PATHS.has(path) ? path : 'other'
+      requests.inc({
+        path: known,
+        operation: OPERATIONS.has(operation) ? operation : 'other',
+        kind: KINDS.has(kind) ? kind : 'other',
+        allowed: allowed ? 'true' : 'false',
+      })
+      latency.observe({ path: known }, seconds)
+    },
+    turnedAway: (status) => away.inc({ status }),
+    decided: (outcome, code) => decisions.inc({ outcome, code }),
+    registryAsked: (outcome, host) => registryRequests.inc({ outcome, host }),
+    remembered: (what, hit) => lookups.inc({ what, result: hit ? 'hit' : 'miss' }),
+    wentOn: () => late.inc(),
+    failedInside: (where) => errors.inc({ where }),
+    policies(inForce, broken) {
+      policies.set({ state: 'in-force' }, inForce)
+      policies.set({ state: 'broken' }, broken)
+    },
+    withoutPoliciesKeyless: (inForce) => keyless.set(inForce ? 1 : 0),
+    watchContact(age) {
+      const gauge: Gauge = new Gauge({
+        name: 'sealgate_api_contact_age_seconds',
+        help: 'Time since the API server was last heard of; 0 when objects come from files',
+        registers,
+        collect: () => gauge.set(age() / 1000),
+      })
+    },
+    certificateEnds: (at) => certificate.set(at),
+    text: () => registry.metrics(),
+    contentType: registry.contentType,
+  }
+}

@@ -1,0 +1,51 @@
+import type { Outcome } from '../verdict/decision.ts'
+import type { Code } from '../verdict/reason.ts'
+
+/** What a registry's host is to us. Never its name: names come from whoever creates a Pod, and a label for each would fill the memory. */
+export type HostClass = 'mirror' | 'public' | 'private' | 'loopback'
+export type RegistryOutcome = 'found' | 'absent' | 'refused' | 'limited' | 'failed' | 'timeout'
+export type InternalError = 'answer' | 'unhandled-rejection' | 'uncaught-exception' | 'compile'
+
+/** What is counted. Every label has a bounded set of values, and every call costs about a microsecond. */
+export interface Metrics {
+  /** A request that the webhook answered. `kind` and `operation` may come from outside: what is not handled is `other`. */
+  requested(path: string, operation: string, kind: string, allowed: boolean, seconds: number): void
+  /** A request refused before it was read, by its HTTP status. */
+  turnedAway(status: number): void
+  /** What a request was decided by: each distinct reason code once. */
+  decided(outcome: Outcome, code: Code): void
+  registryAsked(outcome: RegistryOutcome, host: HostClass): void
+  /** Whether something was still remembered; `what` is one of a few fixed names. */
+  remembered(what: 'pass' | 'content' | 'tag' | 'verified' | 'pull-secret', hit: boolean): void
+  /** Work that went on after its request had to be answered. */
+  wentOn(): void
+  failedInside(where: InternalError): void
+  policies(inForce: number, broken: number): void
+  withoutPoliciesKeyless(inForce: boolean): void
+  /** Asked at each scrape: milliseconds since the API server was last heard of. */
+  watchContact(age: () => number): void
+  /** Seconds since 1970 at which the serving certificate ends. */
+  certificateEnds(at: number): void
+  /** The text of `/metrics`. */
+  text(): Promise<string>
+  readonly contentType: string
+}
+
+const nothing = (): void => undefined
+
+/** Counts nothing: for commands that end with their answer. */
+export const uncounted: Metrics = {
+  requested: nothing,
+  turnedAway: nothing,
+  decided: nothing,
+  registryAsked: nothing,
+  remembered: nothing,
+  wentOn: nothing,
+  failedInside: nothing,
+  policies: nothing,
+  withoutPoliciesKeyless: nothing,
+  watchContact: nothing,
+  certificateEnds: nothing,
+  text: async () => '',
+  contentType: 'text/plain',
+}
