@@ -1,11 +1,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { root } from './project.ts'
-import { reasonsPage } from './reference.ts'
+import { referencePages } from './reference.ts'
 
 /** Every file that is made by the project itself, and how. `npm run check` compares, `npm run generate` writes. */
 export const generated: Readonly<Record<string, () => string>> = {
-  'docs/reference/reasons.md': reasonsPage,
+  ...referencePages,
 }
 
 if (import.meta.main) {
