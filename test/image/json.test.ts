@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { isJsonObject, readJson } from '../../src/image/json.ts'
+
+const BOUNDS = { bytes: 1024 * 1024, depth: 8, values: 100 }
+
+function read(text: string | Uint8Array, bounds = BOUNDS): ReturnType<typeof readJson> {
+  return readJson(typeof text === 'string' ? Buffer.from(text) : text, bounds)
+}
+
+// The words are those of Go's encoding/json.
+for (const [text, detail] of [
+  ['', 'unexpected end of JSON input'],
+  ['   ', 'unexpected end of JSON input'],
+  ['hello', "invalid character 'h' looking for beginning of value"],
+  ['this is not json', "invalid character 'h' in literal true (expecting 'r')"],
+  ['nul', 'unexpected end of JSON input'],
+  ['nulL', "invalid character 'L' in literal null (expecting 'l')"],
+  ['\ufeff{}', "invalid character 'ï' looking for beginning of value"],
+  ['<html>', "invalid character '<' looking for beginning of value"],
+  ['{} trailing', "invalid character 't' after top-level value"],
+  ['{a:1}', "invalid character 'a' looking for beginning of object key string"],
+  ['{"a":1,}', "invalid character '}' looking for beginning of object key string"],
+  ['{"a" 1}', "invalid character '1' after object key"],
+  ['{"a":1 "b":2}', `invalid character '"' after object key:value pair`],
+  ['[1 2]', "invalid character '2' after array element"],
+  ['[1,]', "invalid character ']' looking for beginning of value"],
+  ['"a\nb"', "invalid character '\\n' in string literal"],
+  ['"\\x"', "invalid character 'x' in string escape code"],
+  ['"\\u12g4"', "invalid character 'g' in \\u hexadecimal character escape"],
+  ['"abc', 'unexpected end of JSON input'],
+  ['-x', "invalid character 'x' in numeric literal"],
+  ['01', "invalid character '1' after top-level value"],
+  ['1.x', "invalid character 'x' after decimal point in numeric literal"],
+  ['1ex', "invalid character 'x' in exponent of numeric literal"],
+  ["'", "invalid character '\\'' looking for beginning of value"],
+  ['\u0000', "invalid character '\\x00' looking for beginning of value"],
+] as const) {
+  test(`${JSON.stringify(text)} is not JSON: ${detail}`, () => assert.deepEqual(read(text), { ok: false, detail }))
+}
+
+test('what JSON.parse takes is read the same, and what it refuses is refused', () => {
+  const bounds = { bytes: 1e6, depth: 1000, values: 1e6 }
+  const same = (text: string): void => {
+    let expected: unknown
+    let parses = true
+    try {
+      expected = JSON.parse(text)
+    } catch {
+      parses = false
+    }
+    const got = read(text, bounds)
+    assert.equal(got.ok, parses, text)
+    if (got.ok) assert.deepEqual(got.value, expected)
+  }
+  // Lone surrogates do not survive UTF-8, so texts are well-formed here.
+  fc.assert(fc.property(fc.json(), (text) => same(text.toWellFormed())))
+  const pieces = fc.constantFrom(
+    '{',
+    '}',
+    '[',
+    ']',
+    ':',
+    ',',
+    '"',
+    '\\',
+    '\\u00',
+    'a',
+    '0',
+    '1',
+    '-',
+    '.',
+    'e',
+    '+',
+    ' ',
+    '\n',
+    'true',
+    'false',
+    'null',
+    '"k"',
+    '\u0001',
+    'ü',
+  )
+  fc.assert(
+    fc.property(fc.array(pieces, { maxLength: 12 }), (parts) => same(parts.join(''))),
+    { numRuns: 5000 },
+  )
+})
+
+test('lesson 41: a document deeper than the bound is refused, one as deep is read', () => {
+  assert.deepEqual(read('['.repeat(9) + ']'.repeat(9)), { ok: false, detail: 'exceeded max depth' })
+  assert.equal(read('['.repeat(8) + ']'.repeat(8)).ok, true)
+  assert.deepEqual(read('{"a":'.repeat(1_000_000 / 5)), { ok: false, detail: 'exceeded max depth' })
+})
+
+test('lesson 41: a document of more values or bytes than the bound is refused before anything is built from it', () => {
+  assert.deepEqual(read(`[${'1,'.repeat(99)}1]`), { ok: false, detail: 'number of values exceeded the limit (100)' })
+  assert.equal(read(`[${'1,'.repeat(98)}1]`).ok, true)
+  assert.deepEqual(read(`{${'"a":1,'.repeat(99)}"a":1}`), { ok: false, detail: 'number of values exceeded the limit (100)' })
+  assert.deepEqual(read(' '.repeat(11), { ...BOUNDS, bytes: 10 }), { ok: false, detail: 'size of document (11) exceeded the limit (10)' })
+})
+
+test('one long string costs neither the stack nor an exception', () => {
+  const long = JSON.stringify('x'.repeat(4_000_000) + '\\'.repeat(1000))
+  assert.equal(read(long, { ...BOUNDS, bytes: 1e7 }).ok, true)
+})
+
+test('bytes that are not UTF-8 are read as replacement characters, never as an exception', () => {
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => typeof read(bytes).ok === 'boolean'))
+})
+
+test('a member named __proto__ is a member like others', () => {
+  const got = read('{"__proto__":{"digest":"x"}}')
+  assert.ok(got.ok && isJsonObject(got.value))
+  assert.equal(got.value['digest'], undefined)
+  assert.deepEqual(Object.keys(got.value), ['__proto__'])
+})
