@@ -7,6 +7,7 @@ import { links } from './checks/links.ts'
 import { machines } from './checks/machines.ts'
 import { names } from './checks/names.ts'
 import { patterns } from './checks/patterns.ts'
+import { policies } from './checks/policies.ts'
 import { tested } from './checks/tested.ts'
 import { onDisk, root, type Check } from './project.ts'
 
@@ -22,6 +23,7 @@ const checks: readonly Check[] = [
   dependencies,
   links,
   generated,
+  policies,
   examples,
 ]
 

@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { policies } from '../../../tools/checks/policies.ts'
+import { inMemory } from '../../../tools/project.ts'
+
+const policy = (spec: string): string =>
+  `apiVersion: policy.sigstore.dev/v1beta1\nkind: ClusterImagePolicy\nmetadata:\n  name: p\nspec: ${spec}\n`
+const sound = policy('{ images: [{ glob: "ghcr.io/acme/*" }], authorities: [{ static: { action: pass } }] }')
+const misspelt = policy('{ images: [{ glob: "ghcr.io/acme/*" }], authorities: [{ static: { action: admit } }] }')
+const dead = policy('{ images: [{ glob: "ghcr.io/acme/web:v1" }], authorities: [{ static: { action: pass } }] }')
+
+for (const [fence, yaml, holds] of [
+  ['yaml', sound, true],
+  ['yaml', misspelt, false],
+  ['yaml refused', misspelt, true],
+  ['yaml refused', sound, false],
+  ['yaml warns', dead, true],
+  ['yaml', dead, false],
+  ['yaml', 'kind: ConfigMap\nmetadata: { name: config-policy-controller }\ndata: { keyless: perhaps }\n', false],
+  ['yaml', 'spec: [\n', false],
+] as const)
+  test(`a block fenced by ${fence} ${holds ? 'may' : 'may not'} hold ${yaml.replaceAll('\n', ' ')}`, async () => {
+    const found = await policies.violations(inMemory({ 'docs/page.md': `# Page\n\`\`\`${fence}\n${yaml}\`\`\`\n` }))
+    assert.equal(found.length, holds ? 0 : 1)
+    assert.ok(holds || found[0]?.startsWith('docs/page.md:2: '))
+  })
