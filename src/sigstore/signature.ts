@@ -18,7 +18,7 @@ const MAX_SIGNATURE_CHARACTERS = 16 * 1024 // base64 of the longest signature, R
 const MAX_CERTIFICATE_CHARACTERS = 64 * 1024 // PEM; those of Fulcio have under 4 KiB
 
 /** The predicate type of the statement by which cosign 3 signs an image. */
-const SIGN_PREDICATE_TYPE = 'https://sigstore.dev/cosign/sign/v1'
+export const SIGN_PREDICATE_TYPE = 'https://sigstore.dev/cosign/sign/v1'
 
 // Not exported, and not in JSON: nothing but this file can make a value that carries it.
 const verified: unique symbol = Symbol('verified')
