@@ -102,9 +102,3 @@ test('a broken selector of an entry about other objects is not looked at', () =>
   assert.equal(matches(match, pod), 'no')
   assert.equal(matches(match, deployment), 'broken')
 })
-
-test('a label named __proto__ is a label', () => {
-  const selected = { ...pod, labels: JSON.parse('{"__proto__": "x"}') as Record<string, string> }
-  const match = compileMatch(entry({ version: 'v1', resource: 'pods', selector: expression('x__proto__x', 'DoesNotExist') }))
-  assert.equal(matches(match, selected), 'yes')
-})
