@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url'
  *   node e2e/parts.ts         builds what is missing and prints where each part is
  *   node e2e/parts.ts --list  only says what is there
  */
-export type Part = 'kube-apiserver' | 'etcd' | 'kubectl' | 'crane' | 'cosign2' | 'cosign3'
+export type Part = 'kube-apiserver' | 'etcd' | 'kubectl' | 'registry' | 'cosign2' | 'cosign3'
 
 /** The path of each part's program. */
 export type Parts = Readonly<Record<Part, string>>
@@ -25,18 +25,22 @@ type Recipe = { readonly version: string; readonly program: string; readonly ldf
 
 const KUBERNETES = 'v1.34.2'
 // A build outside of Kubernetes' own tree knows no version; kubectl and API server compare theirs.
-const KUBERNETES_VERSION = ['component-base/version', 'client-go/pkg/version'].map((name) => `-X k8s.io/${name}.gitVersion=${KUBERNETES}`).join(' ')
+const KUBERNETES_VERSION = ['component-base/version', 'client-go/pkg/version']
+  .map((name) => `-X k8s.io/${name}.gitVersion=${KUBERNETES}`)
+  .join(' ')
 
 const recipes: Readonly<Record<Part, Recipe>> = {
   'kube-apiserver': { version: KUBERNETES, program: 'kube-apiserver', module: 'kube-apiserver', ldflags: KUBERNETES_VERSION },
   'etcd': { version: 'v3.6.6', program: 'etcd', module: 'etcd' },
   'kubectl': { version: KUBERNETES, program: 'kubectl', module: 'kubectl', ldflags: KUBERNETES_VERSION },
-  'crane': { version: 'v0.22.1', program: 'crane', install: 'github.com/google/go-containerregistry/cmd/crane' },
+  'registry': { version: 'v0.22.1', program: 'registry', module: 'registry' },
   'cosign2': { version: 'v2.6.5', program: 'cosign', install: 'github.com/sigstore/cosign/v2/cmd/cosign' },
   'cosign3': { version: 'v3.1.3', program: 'cosign', install: 'github.com/sigstore/cosign/v3/cmd/cosign' },
 }
 
 export const PARTS = Object.keys(recipes) as Part[]
+
+export const VERSIONS = Object.fromEntries(PARTS.map((part) => [part, recipes[part].version])) as Readonly<Record<Part, string>>
 
 const BUILD_MINUTES = 30 // the longest, the API server on two busy cores, has taken 12
 const TRIES = 2 // the module proxy may be out of reach for a moment
@@ -64,8 +68,12 @@ export async function parts(wanted: readonly Part[] = PARTS): Promise<Parts> {
   const missing = wanted.filter((part) => found(part) === undefined)
   if (missing.length > 0) {
     if (spawnSync('go', ['version']).status !== 0)
-      throw new Error(`${missing.join(', ')}: not there, and no Go on the PATH to build them with; install Go, or set KUBEBUILDER_ASSETS and SEALGATE_PARTS to folders that hold them`)
-    process.stderr.write(`building ${missing.length} parts from the Go module proxy into ${cache()}; the first time takes up to 15 minutes\n`)
+      throw new Error(
+        `${missing.join(', ')}: not there, and no Go on the PATH to build them with; install Go, or set KUBEBUILDER_ASSETS and SEALGATE_PARTS to folders that hold them`,
+      )
+    process.stderr.write(
+      `building ${missing.length} parts from the Go module proxy into ${cache()}; the first time takes up to 15 minutes\n`,
+    )
     for (const part of missing) await build(part)
   }
   return presentParts() as Parts
@@ -146,7 +154,14 @@ async function go(recipe: Recipe, into: string): Promise<void> {
 function said(program: string, arguments_: readonly string[], env: NodeJS.ProcessEnv): Promise<string | undefined> {
   return new Promise((resolve) => {
     execFile(program, arguments_, { env, timeout: BUILD_MINUTES * 60_000, maxBuffer: 64 * 1024 * 1024 }, (error, _, stderr) => {
-      resolve(error === null ? undefined : stderr.split('\n').filter((line) => !line.startsWith('go: downloading')).join('\n') || error.message)
+      resolve(
+        error === null
+          ? undefined
+          : stderr
+              .split('\n')
+              .filter((line) => !line.startsWith('go: downloading'))
+              .join('\n') || error.message,
+      )
     })
   })
 }

@@ -1,0 +1,82 @@
+import { createHash } from 'node:crypto'
+import { Server } from './processes.ts'
+
+/** A real registry on loopback, filled by plain pushes and by cosign. */
+export type Registry = {
+  /** `127.0.0.1:PORT` */
+  readonly host: string
+  stop(): Promise<void>
+}
+
+/** With `referrers` it has the API of that name; without, clients keep the index of referrers under the fallback tag. */
+export async function startRegistry(program: string, log: string, referrers: boolean): Promise<Registry> {
+  const server = new Server('registry', program, [`-referrers=${referrers}`], log)
+  const host = await server.until(() => /^\S+$/m.exec(server.log())?.[0])
+  return { host, stop: () => server.stop() }
+}
+
+/** Pushes an image whose digest depends on `content` alone, and answers its digest. It has no layers: no one here unpacks it. */
+export async function pushImage(registry: Registry, repository: string, tag: string, content: string): Promise<string> {
+  const config = JSON.stringify({
+    architecture: 'amd64',
+    os: 'linux',
+    config: { Labels: { content } },
+    rootfs: { type: 'layers', diff_ids: [] },
+  })
+  await pushBlob(registry, repository, config)
+  const mediaType = 'application/vnd.oci.image.manifest.v1+json'
+  const described = { mediaType: 'application/vnd.oci.image.config.v1+json', digest: digestOf(config), size: config.length }
+  return pushManifest(registry, repository, tag, JSON.stringify({ schemaVersion: 2, mediaType, config: described, layers: [] }))
+}
+
+/** Pushes an image for each of `platforms` and the index of them under `tag`; answers the index's digest. */
+export async function pushIndex(registry: Registry, repository: string, tag: string, platforms: readonly string[]): Promise<string> {
+  const manifests = []
+  for (const platform of platforms) {
+    const [os, architecture] = platform.split('/')
+    const digest = await pushImage(registry, repository, `${tag}-${architecture}`, platform)
+    const { size, mediaType } = await headManifest(registry, repository, digest)
+    manifests.push({ mediaType, digest, size, platform: { os, architecture } })
+  }
+  return pushManifest(
+    registry,
+    repository,
+    tag,
+    JSON.stringify({ schemaVersion: 2, mediaType: 'application/vnd.oci.image.index.v1+json', manifests }),
+  )
+}
+
+export function digestOf(text: string): string {
+  return `sha256:${createHash('sha256').update(text).digest('hex')}`
+}
+
+/** GET below `/v2/`, or undefined where the registry has nothing. */
+export async function get(registry: Registry, path: string): Promise<{ mediaType: string; text: string } | undefined> {
+  const response = await fetch(`http://${registry.host}/v2/${path}`)
+  const text = await response.text()
+  return response.ok ? { mediaType: response.headers.get('content-type') ?? '', text } : undefined
+}
+
+async function pushManifest(registry: Registry, repository: string, tag: string, manifest: string): Promise<string> {
+  const { mediaType } = JSON.parse(manifest) as { mediaType: string }
+  await put(`http://${registry.host}/v2/${repository}/manifests/${tag}`, manifest, mediaType)
+  return digestOf(manifest)
+}
+
+async function pushBlob(registry: Registry, repository: string, blob: string): Promise<void> {
+  const begun = await fetch(`http://${registry.host}/v2/${repository}/blobs/uploads/`, { method: 'POST' })
+  const upload = new URL(begun.headers.get('location') ?? '', begun.url)
+  upload.searchParams.set('digest', digestOf(blob))
+  await put(upload.href, blob, 'application/octet-stream')
+}
+
+async function put(url: string, body: string, mediaType: string): Promise<void> {
+  const response = await fetch(url, { method: 'PUT', body, headers: { 'content-type': mediaType } })
+  if (response.status !== 201) throw new Error(`PUT ${url}: ${response.status} ${await response.text()}`)
+}
+
+async function headManifest(registry: Registry, repository: string, digest: string): Promise<{ size: number; mediaType: string }> {
+  const found = await get(registry, `${repository}/manifests/${digest}`)
+  if (found === undefined) throw new Error(`${repository}@${digest} is not there`)
+  return { size: found.text.length, mediaType: found.mediaType }
+}
