@@ -2,7 +2,7 @@
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject
 export type JsonObject = { readonly [key: string]: Json }
 
-/** How much of a foreign document is read at all. `values` counts every scalar, array, object and key. */
+/** How much of a foreign document is read at all. `values` counts every scalar, array, object, key and escaped character: what reading costs. */
 export type JsonBounds = { readonly bytes: number; readonly depth: number; readonly values: number }
 
 export type JsonRead = { readonly ok: true; readonly value: Json } | { readonly ok: false; readonly detail: string }
@@ -26,7 +26,6 @@ export function isJsonObject(value: Json | undefined): value is JsonObject {
 }
 
 const PLAIN = /[^"\\\u0000-\u001f]*/y // what may stand in a string as it is
-const SPACE = /[ \t\r\n]*/y
 const DIGITS = /[0-9]*/y
 const HEX_DIGIT = /^[0-9A-Fa-f]$/
 
@@ -45,13 +44,13 @@ class Walk {
   whyNotJson(): string | undefined {
     const wrong = this.#value(0)
     if (wrong !== undefined) return wrong
-    this.#skip(SPACE)
+    this.#space()
     return this.#at === this.#text.length ? undefined : this.#invalid('after top-level value')
   }
 
   #value(depth: number): string | undefined {
-    this.#skip(SPACE)
-    if (++this.#values > this.#bounds.values) return `number of values exceeded the limit (${this.#bounds.values})`
+    this.#space()
+    if (this.#isOneTooMany()) return this.#tooMany()
     switch (this.#text[this.#at]) {
       case '{':
         return depth === this.#bounds.depth ? 'exceeded max depth' : this.#object(depth)
@@ -72,19 +71,19 @@ class Walk {
 
   #object(depth: number): string | undefined {
     this.#at++
-    this.#skip(SPACE)
+    this.#space()
     if (this.#take('}')) return undefined
     for (;;) {
-      this.#skip(SPACE)
+      this.#space()
       if (this.#text[this.#at] !== '"') return this.#invalid('looking for beginning of object key string')
-      if (++this.#values > this.#bounds.values) return `number of values exceeded the limit (${this.#bounds.values})`
+      if (this.#isOneTooMany()) return this.#tooMany()
       const wrongKey = this.#string()
       if (wrongKey !== undefined) return wrongKey
-      this.#skip(SPACE)
+      this.#space()
       if (!this.#take(':')) return this.#invalid('after object key')
       const wrong = this.#value(depth + 1)
       if (wrong !== undefined) return wrong
-      this.#skip(SPACE)
+      this.#space()
       if (this.#take('}')) return undefined
       if (!this.#take(',')) return this.#invalid('after object key:value pair')
     }
@@ -92,12 +91,12 @@ class Walk {
 
   #array(depth: number): string | undefined {
     this.#at++
-    this.#skip(SPACE)
+    this.#space()
     if (this.#take(']')) return undefined
     for (;;) {
       const wrong = this.#value(depth + 1)
       if (wrong !== undefined) return wrong
-      this.#skip(SPACE)
+      this.#space()
       if (this.#take(']')) return undefined
       if (!this.#take(',')) return this.#invalid('after array element')
     }
@@ -109,6 +108,7 @@ class Walk {
       this.#skip(PLAIN)
       if (this.#take('"')) return undefined
       if (!this.#take('\\')) return this.#invalid('in string literal')
+      if (this.#isOneTooMany()) return this.#tooMany()
       const escape = this.#text[this.#at]
       if (escape === undefined || !'"\\/bfnrtu'.includes(escape)) return this.#invalid('in string escape code')
       this.#at++
@@ -143,6 +143,14 @@ class Walk {
     return undefined
   }
 
+  #isOneTooMany(): boolean {
+    return ++this.#values > this.#bounds.values
+  }
+
+  #tooMany(): string {
+    return `number of values exceeded the limit (${this.#bounds.values})`
+  }
+
   #isDigit(): boolean {
     const c = this.#text.charCodeAt(this.#at)
     return c >= 48 && c <= 57
@@ -152,6 +160,14 @@ class Walk {
     if (this.#text[this.#at] !== character) return false
     this.#at++
     return true
+  }
+
+  #space(): void {
+    for (;;) {
+      const c = this.#text.charCodeAt(this.#at)
+      if (c !== 0x20 && c !== 0x0a && c !== 0x0d && c !== 0x09) return
+      this.#at++
+    }
   }
 
   #skip(run: RegExp): void {

@@ -5,9 +5,9 @@ import { isJsonObject, readJson } from './json.ts'
 
 const MAX_MANIFEST_BYTES = 4 * 1024 * 1024 // what registries take at most (OCI distribution-spec, «Pushing Manifests»)
 const MAX_DEPTH = 32 // objects and arrays within each other; a manifest has 4
-const MAX_VALUES = 100_000 // scalars, objects, arrays and keys: keeps reading within a few milliseconds
+const MAX_VALUES = 50_000 // scalars, objects, arrays, keys and escapes: keeps reading under 10 ms
 const MAX_LAYERS = 1000 // upstream's own limit on signatures of one image
-const MAX_DESCRIPTORS = 5000 // entries of an index; a fallback tag holds every referrer of an image
+const MAX_DESCRIPTORS = 2500 // entries of an index; a fallback tag holds every referrer of an image
 const MAX_ANNOTATIONS = 256 // of one object
 
 /** A pointer to content (OCI image-spec, «Descriptor»). Its annotations were written by whoever pushed it. */

@@ -15,7 +15,7 @@ export type PublicKey = {
   readonly key: KeyObject
   /** The digest that was named, SHA-256 when none was: what signatures over a payload are verified with. Ed25519 ignores it. */
   readonly hash: Hash
-  /** What DSSE envelopes may have been hashed with: what was named; else SHA-256 and, since cosign 3 chooses by the curve, the curve's own. */
+  /** What DSSE envelopes may have been hashed with: what was named; else, since cosign 3 chooses by the curve, the curve's own, and SHA-256. */
   readonly envelopeHashes: readonly Hash[]
   /** The hex SHA-256 of the SubjectPublicKeyInfo. */
   readonly id: string
@@ -80,7 +80,7 @@ function readDer(der: Buffer, type: 'spki' | 'pkcs1', hash: Hash, hashNamed: boo
   const id = createHash('sha256').update(spki).digest('hex')
   const usable = (own: Hash, warnings: readonly string[]): Read<PublicKey> => ({
     ok: true,
-    value: { key, hash, envelopeHashes: hashNamed || own === hash ? [hash] : [hash, own], id, warnings },
+    value: { key, hash, envelopeHashes: hashNamed || own === hash ? [hash] : [own, hash], id, warnings },
   })
   const details = key.asymmetricKeyDetails
   switch (key.asymmetricKeyType) {

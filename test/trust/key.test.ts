@@ -28,8 +28,8 @@ function causeOf(pem: string, hash = ''): string {
 
 for (const [type, envelopeHashes] of [
   ['p256', ['sha256']],
-  ['p384', ['sha256', 'sha384']],
-  ['p521', ['sha256', 'sha512']],
+  ['p384', ['sha384', 'sha256']],
+  ['p521', ['sha512', 'sha256']],
   ['rsa2048', ['sha256']],
   ['rsa4096', ['sha256']],
   ['ed25519', ['sha256']],
