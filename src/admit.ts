@@ -11,6 +11,7 @@ import { readReference, withDigest } from './image/reference.ts'
 import type { Ask, Credentials, ImageAtDigest } from './policy/ask.ts'
 import { ask, keyOf } from './policy/ask.ts'
 import type { Snapshot } from './policy/compile.ts'
+import type { Judgement } from './policy/decide.ts'
 import { decide } from './policy/decide.ts'
 import { matching } from './policy/matching.ts'
 import type { Policy } from './policy/policy.ts'
@@ -35,6 +36,9 @@ export interface Access {
   scope(registry: string, repository: string): string
 }
 
+/** A decision, and for how many ms at most it holds; undefined when nothing that it rests on ends. */
+export type Judged = { readonly decision: Decision; readonly goodFor: number | undefined }
+
 /** What a request needs of the world, and all that it can reach of it. */
 export interface Surroundings<A extends Access = Access> {
   /** The workload's credentials, or those of `signaturePullSecrets`. */
@@ -44,11 +48,13 @@ export interface Surroundings<A extends Access = Access> {
   /** The digest that a tag means now, or why that could not be learnt within `budget` ms. Never rejects. */
   resolve(image: Reference, access: A, budget: number): Promise<Read<Digest>>
   /** One run at a time for equal keys; a pass is remembered for `ttl` ms, and nothing else is. */
-  once(key: string, ttl: number, work: () => Promise<Decision>): Promise<Decision | 'remembered'>
+  once(key: string, ttl: number, work: () => Promise<Judged>): Promise<Decision | 'remembered'>
   /** The work's result, or `late`; late work goes on to its own bound. */
   within<T>(work: Promise<T>, deadline: Deadline): Promise<T | 'late'>
   /** Milliseconds until the deadline, never negative. */
   remaining(deadline: Deadline): number
+  /** The clock that signatures are checked by, in ms since 1970. */
+  now(): number
   /** Lets others have their turn. */
   turn(): Promise<void>
 }
@@ -60,7 +66,7 @@ export type Admission = { readonly answer: AdmissionAnswer; readonly codes: read
 export async function validate<A extends Access>(review: Review, snapshot: Snapshot, around: Surroundings<A>, deadline: Deadline): Promise<Admission> {
   if (whySkipped(review) !== undefined) return { answer: allowed(review), codes: [], decision: undefined }
   const read = readWorkload(review)
-  if (!read.ok) return { answer: denied(review, `decoding request failed: ${read.text}`, [], []), codes: [], decision: undefined }
+  if (!read.ok) return { answer: denied(review, `${read.step} failed: ${read.text}`, [], []), codes: [], decision: undefined }
   const workload = read.workload
   const judging = new Judging(workload, snapshot, around, deadline)
   const pathsOf = new Map<string, string[]>()
@@ -77,7 +83,7 @@ export async function validate<A extends Access>(review: Review, snapshot: Snaps
 export async function mutate<A extends Access>(review: Review, snapshot: Snapshot, around: Surroundings<A>, deadline: Deadline): Promise<Admission> {
   if (whySkipped(review) !== undefined) return { answer: allowed(review), codes: [], decision: undefined }
   const read = readWorkload(review)
-  if (!read.ok) return { answer: denied(review, `decoding request failed: ${read.text}`, [], []), codes: [], decision: undefined }
+  if (!read.ok) return { answer: denied(review, `mutation failed: ${read.text}`, [], []), codes: [], decision: undefined }
   const { workload } = read
   const { settings } = snapshot
   if (settings.tagResolutionFor === 'pods' && !workload.isPod) return { answer: allowed(review), codes: [], decision: undefined }
@@ -177,7 +183,7 @@ class Judging<A extends Access> {
 
   async #policy(policy: Policy, image: ImageAtDigest): Promise<Decision> {
     const question: Question = { about: 'policy', name: policy.name, mode: policy.mode }
-    const judgement = { policy, image, gathered: new Map<string, Found>(), verified: new Map(), turn: () => this.#around.turn() }
+    const judgement: Judgement = { policy, image, at: this.#around.now(), gathered: new Map(), verified: new Map(), until: undefined, turn: () => this.#around.turn() }
     const asks = ask(policy, image)
     if (asks.length === 0 || isStaticPass(policy)) return decide(judgement)
 
@@ -200,7 +206,7 @@ class Judging<A extends Access> {
           judgement.gathered.set(arrived, found)
           latest = await decide(judgement)
         }
-        return latest
+        return { decision: latest, goodFor: judgement.until === undefined ? undefined : judgement.until - judgement.at }
       }),
       this.#deadline,
     )

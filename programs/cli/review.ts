@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { compile } from '../../src/policy/compile.ts'
 import { readManifests } from '../../src/world/manifests.ts'
 import { uncounted } from '../../src/world/metrics.ts'
-import { answerer } from '../webhook/answer.ts'
+import { answerers } from '../webhook/answer.ts'
+import { openLog } from '../webhook/log.ts'
 import { reach } from '../webhook/reach.ts'
 import type { Settings } from './options.ts'
 
@@ -20,20 +21,20 @@ type Asked = { readonly name: string; readonly bytes: Buffer }
 export async function review(settings: Settings, files: readonly string[]): Promise<number> {
   if (files.length === 0) return say('review needs a FILE with an AdmissionReview, or - for standard input')
   try {
-    const cluster = await readManifests(settings.manifests, { systemNamespace: settings.systemNamespace })
+    const cluster = await readManifests(settings.manifests, { systemNamespace: settings.systemNamespace, log: openLog({ level: 'warn', format: settings.logFormat ?? 'text', to: 'stderr' }) })
     const snapshot = compile(cluster.objects(), settings.systemNamespace)
     for (const { key, found, wanted } of snapshot.settingProblems) process.stderr.write(`sealgate review: setting ${key}: found ${found}, wanted ${wanted}; the default is in force\n`)
     const { around, registry } = await reach(settings, cluster, () => snapshot, uncounted, process.env)
-    const answer = answerer(() => snapshot, around)
+    const answer = answerers(() => snapshot, around, uncounted).get(settings.path)
+    if (!answer) return say(`--path ${settings.path} is none of /validations, /mutations`)
     const asked = await read(files)
     const many = asked.length > 1 || (await isFolder(files[0] ?? ''))
     let status = ALLOWED
     for (const { name, bytes } of asked) {
-      const { status: http, body, admission } = await answer(settings.path, bytes, { at: performance.now() + BUDGET })
-      const allowed = admission?.answer.response.allowed ?? false
+      const { status: http, body, about } = await answer(bytes, { at: performance.now() + BUDGET })
       if (http !== 200) process.stderr.write(`sealgate review: ${name}: ${body}\n`)
       else process.stdout.write(many ? `{"file":${JSON.stringify(name)},"answer":${body}}\n` : `${body}\n`)
-      status = Math.max(status, http !== 200 ? NOT_ASKED : allowed ? ALLOWED : DENIED)
+      status = Math.max(status, http !== 200 ? NOT_ASKED : about?.allowed ? ALLOWED : DENIED)
     }
     await registry.close()
     return status

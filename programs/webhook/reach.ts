@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { Snapshot } from '../../src/policy/compile.ts'
 import { CredentialSource } from '../../src/world/credentials.ts'
 import type { Cluster } from '../../src/world/cluster.ts'
-import { readDockerConfigs } from '../../src/world/keychain.ts'
+import { readDockerConfigs } from '../../src/world/docker-config.ts'
 import { Memory } from '../../src/world/memory.ts'
 import type { Metrics } from '../../src/world/metrics.ts'
 import { Registry, registryOptions } from '../../src/world/registry.ts'
@@ -22,6 +22,7 @@ export async function reach(settings: Settings, cluster: Cluster, snapshot: () =
     scopeKey: randomBytes(32),
   })
   const memory = new Memory({ maxPassBytes: MAX_PASS_BYTES, maxContentBytes: MAX_CONTENT_BYTES, count: (what, hit) => metrics.remembered(what, hit) })
-  const around = new WorldAround({ registry, credentials, memory, rememberTags: () => snapshot().settings.rememberTags, onLate: (change) => (change === 1 ? metrics.wentOn() : undefined) })
+  const at = settings.at?.getTime()
+  const around = new WorldAround({ registry, credentials, memory, now: at === undefined ? Date.now : () => at, rememberTags: () => snapshot().settings.rememberTags, onLate: (change) => (change === 1 ? metrics.wentOn() : undefined) })
   return { around, registry }
 }

@@ -59,7 +59,9 @@ function compilePolicy(object: PolicyObject, secrets: ClusterObjects['secrets'],
   const texts = (spec.images ?? []).map((image) => image.glob ?? '')
   // A policy that cannot say whom it is about speaks about everyone: what it was meant for must not slip through.
   if (texts.length === 0 || texts.includes('')) unreadable(texts.length === 0 ? 'missing field(s): spec.images' : `missing field(s): spec.images[${texts.indexOf('')}].glob`)
-  const globs = (texts.length === 0 ? ['**'] : texts.map((t) => (t === '' ? '**' : t))).map((t) => compileGlob(t))
+  // So does one whose images or match were only half read: what is missing may be what it is about.
+  const isHalfRead = object.problems.some((p) => p.at === 'spec' || p.at.startsWith('spec.images') || p.at.startsWith('spec.match'))
+  const globs = (texts.length === 0 || isHalfRead ? ['**'] : texts.map((t) => (t === '' ? '**' : t))).map((t) => compileGlob(t))
   for (const text of texts) {
     const why = text === '' ? undefined : whyDead(text)
     if (why !== undefined) warnings.push(why)
@@ -75,7 +77,7 @@ function compilePolicy(object: PolicyObject, secrets: ClusterObjects['secrets'],
     name: object.name,
     mode: spec.mode === 'warn' ? 'warn' : 'enforce',
     globs,
-    match: (spec.match ?? []).map((m) => compileMatch(m)),
+    match: isHalfRead ? [] : (spec.match ?? []).map((m) => compileMatch(m)),
     authorities,
     refuses,
     warnings: [...warnings, ...refuses.map(sentenceOf), ...authorities.flatMap((a) => a.refuses.map((r) => `authority ${a.name}: ${sentenceOf(r)}`))],

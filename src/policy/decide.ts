@@ -14,9 +14,13 @@ export const MAX_SIGNATURES_TRIED = 1000
 export type Judgement = {
   readonly policy: Policy
   readonly image: ImageAtDigest
+  /** Now, in ms since 1970. */
+  readonly at: number
   /** Evidence by `keyOf(ask)`; what is not there has not come yet. */
   readonly gathered: Map<string, Found>
   readonly verified: Map<SignatureEvidence, Map<PublicKey, Decision>>
+  /** The earliest instant at which a fact ends that a verified signature rests on, in ms since 1970. */
+  until: number | undefined
   /** Lets others have their turn: awaited after each signature, so that no judging holds up another request. */
   readonly turn: () => Promise<void>
 }
@@ -110,8 +114,9 @@ async function keyDecision(judgement: Judgement, signature: SignatureEvidence, k
   judgement.verified.set(signature, byKey)
   const before = byKey.get(key)
   if (before) return before
-  const answer = verifySignature(signature, judgement.image.digest, key)
-  const decision = because({ about: 'check', check: `the key ${key.id.slice(0, 16)} signed this digest` }, answer.ok ? { code: 'signature-verified', keyId: key.id } : answer.reason)
+  const answer = verifySignature(signature, judgement.image.digest, key, judgement.at)
+  const decision = because({ about: 'check', check: `the key ${key.id.slice(0, 16)} signed this digest` }, answer.ok ? { code: 'signature-verified', keyId: answer.signature.signer.keyId } : answer.reason)
+  if (answer.ok && answer.signature.until !== undefined) judgement.until = Math.min(judgement.until ?? Infinity, answer.signature.until)
   byKey.set(key, decision)
   await judgement.turn()
   return decision

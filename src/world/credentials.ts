@@ -5,7 +5,7 @@ import type { Credentials } from '../policy/ask.ts'
 import type { Read } from '../verdict/read.ts'
 import type { Cluster, Got, PullSecret } from './cluster.ts'
 import type { Keychain } from './fetched.ts'
-import type { DockerConfig } from './keychain.ts'
+import type { DockerConfig } from './docker-config.ts'
 import { keychainOf } from './keychain.ts'
 
 const MAX_KEYCHAINS = 10_000 // distinct sets of pull secrets that are kept ready; a busy cluster has hundreds
@@ -20,7 +20,8 @@ export interface RegistryAccess extends Access {
 export type CredentialOptions = {
   readonly cluster: Cluster
   readonly systemNamespace: string
-  readonly dockerConfig: DockerConfig | undefined
+  /** The controller's own; empty when it has none. */
+  readonly dockerConfig: DockerConfig
   /** Random key of the scope hashes, made at start. */
   readonly scopeKey: Uint8Array
 }
@@ -41,12 +42,14 @@ export class CredentialSource {
   async access(workload: Workload, credentials: Credentials, fresh = false): Promise<Read<RegistryAccess>> {
     const secrets = credentials.of === 'workload' ? await this.#ofWorkload(workload, fresh) : await this.#named(workload, credentials.names, fresh)
     if (!secrets.ok) return secrets
-    const key = JSON.stringify([workload.namespace, workload.serviceAccount, workload.imagePullSecrets, credentials])
+    const key = JSON.stringify([workload.subject.namespace, workload.serviceAccount, workload.pullSecrets, credentials])
     const before = this.#ready.get(key)
     if (before && sameItems(before.secrets, secrets.value)) return { ok: true, value: before.access }
     const { dockerConfig, scopeKey } = this.#options
     const only = credentials.of === 'pullSecrets'
-    const keychain = keychainOf(secrets.value, only ? undefined : dockerConfig, scopeKey)
+    const read = keychainOf(secrets.value, only ? undefined : dockerConfig, scopeKey)
+    if (!read.ok) return read
+    const keychain = read.value
     const access: RegistryAccess = {
       keychain,
       scope: (registry, repository) => keychain.scope(registry, repository),
@@ -59,14 +62,14 @@ export class CredentialSource {
     return { ok: true, value: access }
   }
 
-  async #ofWorkload({ namespace, serviceAccount, imagePullSecrets }: Workload, fresh: boolean): Promise<Read<readonly PullSecret[]>> {
+  async #ofWorkload({ subject: { namespace }, serviceAccount, pullSecrets }: Workload, fresh: boolean): Promise<Read<readonly PullSecret[]>> {
     const ofAccount = this.#options.cluster.pullSecretsOf(namespace, serviceAccount)
     if (ofAccount.state === 'failed') return unreadable(ofAccount.text)
-    const names = [...imagePullSecrets, ...(ofAccount.state === 'found' ? ofAccount.value : [])]
+    const names = [...pullSecrets, ...(ofAccount.state === 'found' ? ofAccount.value : [])]
     return all(await Promise.all([...new Set(names)].map((name) => this.#options.cluster.pullSecret(namespace, name, fresh))))
   }
 
-  async #named({ namespace }: Workload, names: readonly string[], fresh: boolean): Promise<Read<readonly PullSecret[]>> {
+  async #named({ subject: { namespace } }: Workload, names: readonly string[], fresh: boolean): Promise<Read<readonly PullSecret[]>> {
     const { cluster, systemNamespace } = this.#options
     return all(
       await Promise.all(

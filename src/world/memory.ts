@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import type { Digest } from '../image/digest.ts'
+import type { Judged } from '../admit.ts'
 import type { Decision } from '../verdict/decision.ts'
 
 const ENTRY_OVERHEAD = 250 // bytes of a map entry besides its key, measured over 100,000 entries
@@ -33,14 +34,15 @@ export class Memory {
     this.#count = options.count ?? (() => {})
   }
 
-  /** Answers a remembered pass, joins the same work under way, or does it. Only a pass is kept, for `ttl` ms; 0 keeps nothing. */
-  judged(key: string, ttl: number, work: () => Promise<Decision>): Promise<Decision | 'remembered'> {
+  /** Answers a remembered pass, joins the same work under way, or does it. Only a pass is kept, for `ttl` ms and not past what it rests on; 0 keeps nothing. */
+  judged(key: string, ttl: number, work: () => Promise<Judged>): Promise<Decision | 'remembered'> {
     const hit = ttl > 0 && this.#passes.get(key) === true
     this.#count('pass', hit)
     if (hit) return Promise.resolve('remembered')
     return this.single(`judged\n${key}`, async () => {
-      const decision = await work()
-      if (decision.outcome === 'pass' && ttl > 0) this.#passes.set(key, true, { ttl })
+      const { decision, goodFor } = await work()
+      const time = Math.min(ttl, goodFor ?? Infinity)
+      if (decision.outcome === 'pass' && time > 0) this.#passes.set(key, true, { ttl: time })
       return decision
     })
   }

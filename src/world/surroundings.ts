@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
-import type { Deadline, Surroundings } from '../admit.ts'
+import type { Deadline, Judged, Surroundings } from '../admit.ts'
 import type { Workload } from '../admission/workload.ts'
 import type { Digest } from '../image/digest.ts'
 import type { Reference } from '../image/reference.ts'
@@ -22,6 +22,8 @@ export type SurroundingsOptions = {
   readonly memory: Memory
   /** Milliseconds that the digest of a tag is remembered; read anew for each request, since it is a setting. */
   readonly rememberTags: () => number
+  /** The clock that signatures are checked by; only offline commands set another than the machine's. */
+  readonly now: () => number
   /** Called when work outlives the request that began it, and again when it has ended. */
   readonly onLate?: (change: 1 | -1) => void
 }
@@ -66,7 +68,7 @@ export class WorldAround implements Surroundings<RegistryAccess> {
     return answer === 'late' ? { ok: false, reason: { code: 'registry-timeout', text: `${image.registry} did not answer within ${(budget / 1000).toFixed(1)} s` } } : answer
   }
 
-  once(key: string, ttl: number, work: () => Promise<Decision>): Promise<Decision | 'remembered'> {
+  once(key: string, ttl: number, work: () => Promise<Judged>): Promise<Decision | 'remembered'> {
     return this.#options.memory.judged(key, ttl, work)
   }
 
@@ -76,6 +78,10 @@ export class WorldAround implements Surroundings<RegistryAccess> {
 
   remaining(deadline: Deadline): number {
     return Math.max(0, deadline.at - performance.now())
+  }
+
+  now(): number {
+    return this.#options.now()
   }
 
   async turn(): Promise<void> {

@@ -115,6 +115,18 @@ test('a policy that does not say whom it is about speaks about every image, and 
   }
 })
 
+test('a policy whose match or images cannot be read in full speaks about every object, and refuses it', () => {
+  for (const spec of [
+    { ...withAuthority({}), match: [{ group: '', version: 1, resource: 'pods' }] },
+    { images: [{ glob: 'registry.example/a*' }, { glob: 7 }], authorities: [keyed] },
+  ]) {
+    const policy = only(compiled(spec))
+    assert.deepEqual(policy.match, [])
+    assert.ok(policy.globs.some((g) => g.matches('elsewhere.example/any@sha256:aa')))
+    assert.equal(policy.refuses[0]?.code, 'policy-unreadable')
+  }
+})
+
 for (const [name, authority, cause] of [
   ['none of key, keyless and static', { name: 'a' }, 'expected exactly one, got neither: spec.authorities[0].key, spec.authorities[0].keyless, spec.authorities[0].static'],
   ['key and static', { ...keyed, static: { action: 'pass' } }, 'expected exactly one, got both: spec.authorities[0].key, spec.authorities[0].keyless, spec.authorities[0].static'],

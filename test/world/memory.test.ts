@@ -9,6 +9,7 @@ const question = { about: 'check', check: 'it holds' } as const
 const pass = because(question, { code: 'static-pass' })
 const fail = because(question, { code: 'static-fail', message: '' })
 const unknown = because(question, { code: 'deadline' })
+const judged = (decision: Decision, goodFor?: number) => ({ decision, goodFor })
 const MINUTE = 60_000
 
 function memory(maxPassBytes = 1_000_000) {
@@ -18,7 +19,7 @@ function memory(maxPassBytes = 1_000_000) {
 /** Asks twice, and tells how often the work was done. */
 async function times(decision: Decision, ttl: number, m = memory()): Promise<number> {
   let done = 0
-  for (let i = 0; i < 2; i++) await m.judged('key', ttl, async () => (done++, decision))
+  for (let i = 0; i < 2; i++) await m.judged('key', ttl, async () => judged((done++, decision)))
   return done
 }
 
@@ -29,16 +30,25 @@ test('with remember-passes: 0 nothing is remembered', async () => assert.equal(a
 
 test('lesson 47: another key is another question', async () => {
   const m = memory()
-  await m.judged('a', MINUTE, async () => pass)
-  assert.equal(await m.judged('b', MINUTE, async () => fail), fail)
-  assert.equal(await m.judged('a', MINUTE, async () => fail), 'remembered')
+  await m.judged('a', MINUTE, async () => judged(pass))
+  assert.equal(await m.judged('b', MINUTE, async () => judged(fail)), fail)
+  assert.equal(await m.judged('a', MINUTE, async () => judged(fail)), 'remembered')
 })
 
 test('a pass is forgotten after its time', async () => {
   const m = memory()
-  await m.judged('key', 5, async () => pass)
+  await m.judged('key', 5, async () => judged(pass))
   await setTimeout(20)
-  assert.equal(await m.judged('key', 5, async () => fail), fail)
+  assert.equal(await m.judged('key', 5, async () => judged(fail)), fail)
+})
+
+test('a pass is never remembered past what it rests on', async () => {
+  const m = memory()
+  await m.judged('ending', MINUTE, async () => judged(pass, 5))
+  await m.judged('ended', MINUTE, async () => judged(pass, -1))
+  assert.equal(await m.judged('ended', MINUTE, async () => judged(fail)), fail)
+  await setTimeout(20)
+  assert.equal(await m.judged('ending', MINUTE, async () => judged(fail)), fail)
 })
 
 test('the same question asked at the same time is asked once, and all get the answer', async () => {
@@ -47,7 +57,7 @@ test('the same question asked at the same time is asked once, and all get the an
   const slowly = async () => {
     done++
     await setTimeout(5)
-    return fail
+    return judged(fail)
   }
   const answers = await Promise.all(Array.from({ length: 50 }, () => m.judged('key', MINUTE, slowly)))
   assert.equal(done, 1)
@@ -57,14 +67,14 @@ test('the same question asked at the same time is asked once, and all get the an
 test('work that throws is not remembered, and the next one tries again', async () => {
   const m = memory()
   await assert.rejects(m.judged('key', MINUTE, () => Promise.reject(new Error('bug'))), /bug/)
-  assert.equal(await m.judged('key', MINUTE, async () => pass), pass)
+  assert.equal(await m.judged('key', MINUTE, async () => judged(pass)), pass)
 })
 
 test('memory is bounded by bytes: the oldest pass goes first', async () => {
   const m = memory(1500)
-  for (const key of ['a', 'b', 'c', 'd', 'e', 'f', 'g']) await m.judged(key, MINUTE, async () => pass)
-  assert.equal(await m.judged('g', MINUTE, async () => fail), 'remembered')
-  assert.equal(await m.judged('a', MINUTE, async () => fail), fail)
+  for (const key of ['a', 'b', 'c', 'd', 'e', 'f', 'g']) await m.judged(key, MINUTE, async () => judged(pass))
+  assert.equal(await m.judged('g', MINUTE, async () => judged(fail)), 'remembered')
+  assert.equal(await m.judged('a', MINUTE, async () => judged(fail)), fail)
 })
 
 test('content is kept by digest and scope within its bytes', () => {
