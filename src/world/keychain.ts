@@ -1,0 +1,72 @@
+import { createHmac } from 'node:crypto'
+import type { Read } from '../verdict/read.ts'
+import { quoted } from '../verdict/reason.ts'
+import type { PullSecret } from './cluster.ts'
+import type { DockerAuth, DockerConfig, DockerConfigRead } from './docker-config.ts'
+import { appliesTo, readDockerCfg, readDockerConfig } from './docker-config.ts'
+import type { Credential, Keychain } from './fetched.ts'
+
+const ANONYMOUS: Credential = { kind: 'anonymous', source: 'anonymous' }
+
+/**
+ * The credentials of pull secrets, in the order given, then those of the controller's Docker config, anonymous last. Every one that matches
+ * a place is in the list: the next is tried after a 401 or 403.
+ *
+ * Without a Docker config the secrets stand alone, as `signaturePullSecrets` do: where one of them applies, nothing else is tried, not even
+ * anonymously. A place that none of them is for is still read anonymously.
+ *
+ * Secrets of other types than the two for Docker configs are passed over; one of them that is not JSON answers `credentials-unreadable`.
+ * `scopeKey` keys the hashes that `scope` gives, so that they say nothing about a password to whoever sees them.
+ */
+export function keychainOf(secrets: readonly PullSecret[], dockerConfig: DockerConfig | undefined, scopeKey: Uint8Array): Read<Keychain> {
+  const auths: DockerAuth[] = []
+  for (const secret of secrets) {
+    const read = readPullSecret(secret)
+    if (!read.ok)
+      return {
+        ok: false,
+        reason: { code: 'credentials-unreadable', text: `Secret ${quoted(`${secret.namespace}/${secret.name}`)} ${read.error}` },
+      }
+    auths.push(...read.value)
+  }
+  auths.push(...(dockerConfig ?? []))
+  const anonymousScope = scopeOf([ANONYMOUS], scopeKey)
+
+  function credentialsFor(registry: string, repository: string): readonly Credential[] {
+    const matching = auths.filter((auth) => appliesTo(auth, registry, repository)).map(({ credential }) => credential)
+    return matching.length > 0 && dockerConfig === undefined ? matching : [...matching, ANONYMOUS]
+  }
+
+  function scope(registry: string, repository: string): string {
+    const credentials = credentialsFor(registry, repository)
+    return credentials[0] === ANONYMOUS ? anonymousScope : scopeOf(credentials, scopeKey)
+  }
+
+  return { ok: true, value: { credentialsFor, scope } }
+}
+
+function readPullSecret({ namespace, name, type, data }: PullSecret): DockerConfigRead {
+  const source = `Secret ${namespace}/${name}`
+  const config = data['.dockerconfigjson']
+  const cfg = data['.dockercfg']
+  if (type === 'kubernetes.io/dockerconfigjson' && config !== undefined) return readDockerConfig(Buffer.from(config, 'base64'), source)
+  if (type === 'kubernetes.io/dockercfg' && cfg !== undefined) return readDockerCfg(Buffer.from(cfg, 'base64'), source)
+  return { ok: true, value: [] }
+}
+
+/** The same for the same credentials in the same order, whatever the Secrets are called that hold them. */
+function scopeOf(credentials: readonly Credential[], key: Uint8Array): string {
+  const content = credentials.map((credential) => {
+    switch (credential.kind) {
+      case 'anonymous':
+        return [credential.kind]
+      case 'basic':
+        return [credential.kind, credential.username, credential.password]
+      case 'identity-token':
+        return [credential.kind, credential.username, credential.token]
+      case 'registry-token':
+        return [credential.kind, credential.token]
+    }
+  })
+  return createHmac('sha256', key).update(JSON.stringify(content)).digest('base64url')
+}
