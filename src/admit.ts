@@ -1,7 +1,7 @@
-import type { Review } from './admission/review.ts'
 import { patchOf } from './admission/patch.ts'
 import type { AdmissionAnswer } from './admission/response.ts'
 import { allowed, denied, patched } from './admission/response.ts'
+import type { Review } from './admission/review.ts'
 import { whySkipped } from './admission/skip.ts'
 import type { Workload } from './admission/workload.ts'
 import { readWorkload } from './admission/workload.ts'
@@ -63,7 +63,12 @@ export interface Surroundings<A extends Access = Access> {
 export type Admission = { readonly answer: AdmissionAnswer; readonly codes: readonly Code[]; readonly decision: Decision | undefined }
 
 /** The way of a workload through validation (specification section 6): images out, policies that match, evidence, judgement, mode, answer. */
-export async function validate<A extends Access>(review: Review, snapshot: Snapshot, around: Surroundings<A>, deadline: Deadline): Promise<Admission> {
+export async function validate<A extends Access>(
+  review: Review,
+  snapshot: Snapshot,
+  around: Surroundings<A>,
+  deadline: Deadline,
+): Promise<Admission> {
   if (whySkipped(review) !== undefined) return { answer: allowed(review), codes: [], decision: undefined }
   const read = readWorkload(review)
   if (!read.ok) return { answer: denied(review, `${read.step} failed: ${read.text}`, [], []), codes: [], decision: undefined }
@@ -75,12 +80,19 @@ export async function validate<A extends Access>(review: Review, snapshot: Snaps
   const decision = allOf({ about: 'request' }, parts, { code: 'nothing-to-check' })
   const ruling = enforce(decision, snapshot.settings.noMatchPolicy, workload.podSpecPath)
   const warnings = warningLines(ruling.diagnostics)
-  const answer = ruling.allowed ? allowed(review, warnings, ruling.codes) : denied(review, `validation failed: ${errorText(ruling.diagnostics)}`, warnings, ruling.codes)
+  const answer = ruling.allowed
+    ? allowed(review, warnings, ruling.codes)
+    : denied(review, `validation failed: ${errorText(ruling.diagnostics)}`, warnings, ruling.codes)
   return { answer, codes: ruling.codes, decision }
 }
 
 /** The way of a workload through mutation (specification section 5): each distinct tag is resolved once, in parallel; a failure leaves the image as it is. */
-export async function mutate<A extends Access>(review: Review, snapshot: Snapshot, around: Surroundings<A>, deadline: Deadline): Promise<Admission> {
+export async function mutate<A extends Access>(
+  review: Review,
+  snapshot: Snapshot,
+  around: Surroundings<A>,
+  deadline: Deadline,
+): Promise<Admission> {
   if (whySkipped(review) !== undefined) return { answer: allowed(review), codes: [], decision: undefined }
   const read = readWorkload(review)
   if (!read.ok) return { answer: denied(review, `mutation failed: ${read.text}`, [], []), codes: [], decision: undefined }
@@ -183,7 +195,15 @@ class Judging<A extends Access> {
 
   async #policy(policy: Policy, image: ImageAtDigest): Promise<Decision> {
     const question: Question = { about: 'policy', name: policy.name, mode: policy.mode }
-    const judgement: Judgement = { policy, image, at: this.#around.now(), gathered: new Map(), verified: new Map(), until: undefined, turn: () => this.#around.turn() }
+    const judgement: Judgement = {
+      policy,
+      image,
+      at: this.#around.now(),
+      gathered: new Map(),
+      verified: new Map(),
+      until: undefined,
+      turn: () => this.#around.turn(),
+    }
     const asks = ask(policy, image)
     if (asks.length === 0 || isStaticPass(policy)) return decide(judgement)
 
@@ -195,10 +215,16 @@ class Judging<A extends Access> {
       reach.push([a, access.value])
     }
     // All that the answer rests on: the policy with its keys and settings, the digest in its place, the places looked in, and with which credentials.
-    const key = [policy.hash, image.name, ...reach.map(([a, access]) => `${keyOf(a)} ${access.scope(a.place.registry, a.place.repository)}`)].join('\n')
+    const key = [
+      policy.hash,
+      image.name,
+      ...reach.map(([a, access]) => `${keyOf(a)} ${access.scope(a.place.registry, a.place.repository)}`),
+    ].join('\n')
     const decision = await this.#around.within(
       this.#around.once(key, this.#snapshot.settings.rememberPasses, async () => {
-        const gathering = new Map(reach.map(([a, access]) => [keyOf(a), this.#around.gather(a, access).then((found) => [keyOf(a), found] as const)]))
+        const gathering = new Map(
+          reach.map(([a, access]) => [keyOf(a), this.#around.gather(a, access).then((found) => [keyOf(a), found] as const)]),
+        )
         let latest = await decide(judgement)
         while (gathering.size > 0 && latest.outcome !== 'pass') {
           const [arrived, found] = await Promise.race(gathering.values())
@@ -224,7 +250,10 @@ class Judging<A extends Access> {
 
 /** Whether the policy passes whatever the image is: it can be carried out, and one authority is a static pass. */
 function isStaticPass(policy: Policy): boolean {
-  return policy.refuses.length === 0 && policy.authorities.some((a) => a.refuses.length === 0 && a.check.by === 'static' && a.check.action === 'pass')
+  return (
+    policy.refuses.length === 0 &&
+    policy.authorities.some((a) => a.refuses.length === 0 && a.check.by === 'static' && a.check.action === 'pass')
+  )
 }
 
 /** `?` stands for a digit that is not known: globs compare it as equal to any (`policy/glob.ts`), so no policy is escaped by not resolving. */

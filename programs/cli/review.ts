@@ -21,9 +21,13 @@ type Asked = { readonly name: string; readonly bytes: Buffer }
 export async function review(settings: Settings, files: readonly string[]): Promise<number> {
   if (files.length === 0) return say('review needs a FILE with an AdmissionReview, or - for standard input')
   try {
-    const cluster = await readManifests(settings.manifests, { systemNamespace: settings.systemNamespace, log: openLog({ level: 'warn', format: settings.logFormat ?? 'text', to: 'stderr' }) })
+    const cluster = await readManifests(settings.manifests, {
+      systemNamespace: settings.systemNamespace,
+      log: openLog({ level: 'warn', format: settings.logFormat ?? 'text', to: 'stderr' }),
+    })
     const snapshot = compile(cluster.objects(), settings.systemNamespace)
-    for (const { key, found, wanted } of snapshot.settingProblems) process.stderr.write(`sealgate review: setting ${key}: found ${found}, wanted ${wanted}; the default is in force\n`)
+    for (const { key, found, wanted } of snapshot.settingProblems)
+      process.stderr.write(`sealgate review: setting ${key}: found ${found}, wanted ${wanted}; the default is in force\n`)
     const { around, registry } = await reach(settings, cluster, () => snapshot, uncounted, process.env)
     const answer = answerers(() => snapshot, around, uncounted).get(settings.path)
     if (!answer) return say(`--path ${settings.path} is none of /validations, /mutations`)
@@ -52,7 +56,8 @@ async function read(files: readonly string[]): Promise<Asked[]> {
   const asked: Asked[] = []
   for (const file of files) {
     if (file === '-') asked.push({ name: '-', bytes: await fromStandardInput() })
-    else if (await isFolder(file)) for (const name of (await readdir(file)).filter((n) => n.endsWith('.json')).toSorted()) asked.push(await fromFile(join(file, name)))
+    else if (await isFolder(file))
+      for (const name of (await readdir(file)).filter((n) => n.endsWith('.json')).toSorted()) asked.push(await fromFile(join(file, name)))
     else asked.push(await fromFile(file))
   }
   return asked

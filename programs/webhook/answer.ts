@@ -1,14 +1,19 @@
-import type { Access, Surroundings } from '../../src/admit.ts'
-import { mutate, validate } from '../../src/admit.ts'
 import { nameOf } from '../../src/admission/kind.ts'
 import type { Review } from '../../src/admission/review.ts'
 import { readReview } from '../../src/admission/review.ts'
+import type { Access, Surroundings } from '../../src/admit.ts'
+import { mutate, validate } from '../../src/admit.ts'
 import type { Snapshot } from '../../src/policy/compile.ts'
+import { resourceOf } from '../../src/policy/subject.ts'
 import type { Metrics } from '../../src/world/metrics.ts'
 import type { About, Answerer } from './server.ts'
 
 /** What `serve`, `demo` and `review` answer with, by the paths that users' webhook configurations have. One request sees one snapshot. */
-export function answerers<A extends Access>(snapshot: () => Snapshot, around: Surroundings<A>, metrics: Metrics): ReadonlyMap<string, Answerer> {
+export function answerers<A extends Access>(
+  snapshot: () => Snapshot,
+  around: Surroundings<A>,
+  metrics: Metrics,
+): ReadonlyMap<string, Answerer> {
   const answering =
     (way: typeof validate<A>): Answerer =>
     async (body, deadline) => {
@@ -31,7 +36,7 @@ function aboutOf(review: Review, allowed: boolean, codes: readonly string[]): Ab
     kind: nameOf(review.kind),
     namespace: review.namespace,
     name: review.name,
-    resource: review.resource,
+    resource: resourceOf(review.kind.kind),
     subresource: review.subResource,
     user: review.user,
     allowed,

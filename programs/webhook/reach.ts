@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Snapshot } from '../../src/policy/compile.ts'
-import { CredentialSource } from '../../src/world/credentials.ts'
 import type { Cluster } from '../../src/world/cluster.ts'
+import { CredentialSource } from '../../src/world/credentials.ts'
 import { readDockerConfigs } from '../../src/world/docker-config.ts'
 import { Memory } from '../../src/world/memory.ts'
 import type { Metrics } from '../../src/world/metrics.ts'
@@ -13,7 +13,13 @@ const MAX_PASS_BYTES = 16 * 1024 * 1024 // 10,000 images under three policies ea
 const MAX_CONTENT_BYTES = 32 * 1024 * 1024 // payloads are some 250 bytes, bundles some 10 KiB
 
 /** What an answer may reach: registries with the options given, the cluster's credentials, and memory. */
-export async function reach(settings: Settings, cluster: Cluster, snapshot: () => Snapshot, metrics: Metrics, environment: Readonly<Record<string, string | undefined>>): Promise<{ around: WorldAround; registry: Registry }> {
+export async function reach(
+  settings: Settings,
+  cluster: Cluster,
+  snapshot: () => Snapshot,
+  metrics: Metrics,
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<{ around: WorldAround; registry: Registry }> {
   const registry = new Registry(await registryOptions(settings, environment, metrics))
   const credentials = new CredentialSource({
     cluster,
@@ -21,8 +27,19 @@ export async function reach(settings: Settings, cluster: Cluster, snapshot: () =
     dockerConfig: await readDockerConfigs(environment),
     scopeKey: randomBytes(32),
   })
-  const memory = new Memory({ maxPassBytes: MAX_PASS_BYTES, maxContentBytes: MAX_CONTENT_BYTES, count: (what, hit) => metrics.remembered(what, hit) })
+  const memory = new Memory({
+    maxPassBytes: MAX_PASS_BYTES,
+    maxContentBytes: MAX_CONTENT_BYTES,
+    count: (what, hit) => metrics.remembered(what, hit),
+  })
   const at = settings.at?.getTime()
-  const around = new WorldAround({ registry, credentials, memory, now: at === undefined ? Date.now : () => at, rememberTags: () => snapshot().settings.rememberTags, onLate: (change) => (change === 1 ? metrics.wentOn() : undefined) })
+  const around = new WorldAround({
+    registry,
+    credentials,
+    memory,
+    now: at === undefined ? Date.now : () => at,
+    rememberTags: () => snapshot().settings.rememberTags,
+    onLate: (change) => (change === 1 ? metrics.wentOn() : undefined),
+  })
   return { around, registry }
 }

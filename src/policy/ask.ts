@@ -34,7 +34,9 @@ export function ask(policy: Policy, image: ImageAtDigest): readonly Ask[] {
 
 /** The lookup that the specified first line of a refusal speaks of; undefined when the authority wants bundles only. */
 export function byTag(authority: Authority, image: ImageAtDigest): Ask | undefined {
-  return authority.format === 'bundle' ? undefined : { ask: 'signatures-by-tag', tagPrefix: authority.source.tagPrefix, ...placeOf(authority, image) }
+  return authority.format === 'bundle'
+    ? undefined
+    : { ask: 'signatures-by-tag', tagPrefix: authority.source.tagPrefix, ...placeOf(authority, image) }
 }
 
 /** Referrers have no tag, so `tagPrefix` says nothing about them. */
@@ -44,10 +46,21 @@ export function byReferrers(authority: Authority, image: ImageAtDigest): Ask {
 
 function placeOf({ source }: Authority, image: ImageAtDigest): Pick<Ask, 'place' | 'digest' | 'credentials'> {
   const { registry, repository } = source.repository ?? image
-  return { place: { registry, repository }, digest: image.digest, credentials: source.pullSecrets ? { of: 'pullSecrets', names: source.pullSecrets } : { of: 'workload' } }
+  return {
+    place: { registry, repository },
+    digest: image.digest,
+    credentials: source.pullSecrets ? { of: 'pullSecrets', names: source.pullSecrets } : { of: 'workload' },
+  }
 }
 
 /** Equal for equal questions. */
 export function keyOf({ ask: kind, place, digest, tagPrefix, credentials }: Ask): string {
-  return [kind, place.registry, place.repository, digest, tagPrefix, credentials.of === 'workload' ? '' : JSON.stringify(credentials.names)].join(' ')
+  return [
+    kind,
+    place.registry,
+    place.repository,
+    digest,
+    tagPrefix,
+    credentials.of === 'workload' ? '' : JSON.stringify(credentials.names),
+  ].join(' ')
 }

@@ -25,7 +25,12 @@ export type Snapshot = {
 }
 
 /** Nothing is known yet: refuses everything. */
-export const nothingKnown: Snapshot = { policies: [], settings: defaultSettings, settingProblems: [], unknownBecause: 'they have not been read yet' }
+export const nothingKnown: Snapshot = {
+  policies: [],
+  settings: defaultSettings,
+  settingProblems: [],
+  unknownBecause: 'they have not been read yet',
+}
 
 const SETTINGS = 'config-policy-controller'
 
@@ -45,20 +50,32 @@ export function compile(objects: ClusterObjects, systemNamespace: string, before
   return { policies, settings, settingProblems: problems, unknownBecause }
 }
 
-function compilePolicy(object: PolicyObject, secrets: ClusterObjects['secrets'], systemNamespace: string, settings: Settings, known: ReadonlyMap<string, Policy>): Policy {
+function compilePolicy(
+  object: PolicyObject,
+  secrets: ClusterObjects['secrets'],
+  systemNamespace: string,
+  settings: Settings,
+  known: ReadonlyMap<string, Policy>,
+): Policy {
   const spec = defaulted(object.spec)
-  const keys = (spec.authorities ?? []).map((a, i) => (a.key ? keyText(a.key, `spec.authorities[${i}].key`, secrets, systemNamespace) : undefined))
+  const keys = (spec.authorities ?? []).map((a, i) =>
+    a.key ? keyText(a.key, `spec.authorities[${i}].key`, secrets, systemNamespace) : undefined,
+  )
   const hash = contentHash([object.name, spec, object.problems, keys, settings.keyless, settings.tagResolutionFor])
   const same = known.get(hash)
   if (same) return same
 
-  const refuses: Reason[] = object.problems.map((p) => ({ code: 'policy-unreadable', cause: `${p.at}: found ${p.found}, wanted ${p.wanted}` }))
+  const refuses: Reason[] = object.problems.map((p) => ({
+    code: 'policy-unreadable',
+    cause: `${p.at}: found ${p.found}, wanted ${p.wanted}`,
+  }))
   const warnings: string[] = []
   const unreadable = (cause: string) => refuses.push({ code: 'policy-unreadable', cause })
 
   const texts = (spec.images ?? []).map((image) => image.glob ?? '')
   // A policy that cannot say whom it is about speaks about everyone: what it was meant for must not slip through.
-  if (texts.length === 0 || texts.includes('')) unreadable(texts.length === 0 ? 'missing field(s): spec.images' : `missing field(s): spec.images[${texts.indexOf('')}].glob`)
+  if (texts.length === 0 || texts.includes(''))
+    unreadable(texts.length === 0 ? 'missing field(s): spec.images' : `missing field(s): spec.images[${texts.indexOf('')}].glob`)
   // So does one whose images or match were only half read: what is missing may be what it is about.
   const isHalfRead = object.problems.some((p) => p.at === 'spec' || p.at.startsWith('spec.images') || p.at.startsWith('spec.match'))
   const globs = (texts.length === 0 || isHalfRead ? ['**'] : texts.map((t) => (t === '' ? '**' : t))).map((t) => compileGlob(t))
@@ -69,10 +86,14 @@ function compilePolicy(object: PolicyObject, secrets: ClusterObjects['secrets'],
   if (spec.mode !== 'enforce' && spec.mode !== 'warn') unreadable(`invalid value: ${spec.mode}: spec.mode\nunsupported mode`)
   if (spec.policy) refuses.push({ code: 'field-not-carried-out', field: 'spec.policy' })
   if (settings.tagResolutionFor === 'pods' && (spec.match ?? []).length > 0 && !(spec.match ?? []).some((m) => m.resource === 'pods')) {
-    warnings.push('spec.match leaves out pods, and with tag-resolution-for: pods only the Pod carries the digest that runs: add an entry for pods')
+    warnings.push(
+      'spec.match leaves out pods, and with tag-resolution-for: pods only the Pod carries the digest that runs: add an entry for pods',
+    )
   }
 
-  const authorities = (spec.authorities ?? []).map((a, i) => compileAuthority(a, `spec.authorities[${i}]`, keys[i], settings, refuses, warnings))
+  const authorities = (spec.authorities ?? []).map((a, i) =>
+    compileAuthority(a, `spec.authorities[${i}]`, keys[i], settings, refuses, warnings),
+  )
   return {
     name: object.name,
     mode: spec.mode === 'warn' ? 'warn' : 'enforce',
@@ -80,12 +101,23 @@ function compilePolicy(object: PolicyObject, secrets: ClusterObjects['secrets'],
     match: isHalfRead ? [] : (spec.match ?? []).map((m) => compileMatch(m)),
     authorities,
     refuses,
-    warnings: [...warnings, ...refuses.map(sentenceOf), ...authorities.flatMap((a) => a.refuses.map((r) => `authority ${a.name}: ${sentenceOf(r)}`))],
+    warnings: [
+      ...warnings,
+      ...refuses.map(sentenceOf),
+      ...authorities.flatMap((a) => a.refuses.map((r) => `authority ${a.name}: ${sentenceOf(r)}`)),
+    ],
     hash,
   }
 }
 
-function compileAuthority(spec: AuthoritySpec, at: string, key: KeyText | undefined, settings: Settings, refuses: Reason[], warnings: string[]): Authority {
+function compileAuthority(
+  spec: AuthoritySpec,
+  at: string,
+  key: KeyText | undefined,
+  settings: Settings,
+  refuses: Reason[],
+  warnings: string[],
+): Authority {
   const unreadable = (cause: string) => refuses.push({ code: 'policy-unreadable', cause })
   const notYet = (field: string): Reason => ({ code: 'field-not-carried-out', field: `${at}.${field}` })
   const mine: Reason[] = []
@@ -104,19 +136,30 @@ function compileAuthority(spec: AuthoritySpec, at: string, key: KeyText | undefi
     else warnings.push(`${at}.rfc3161timestamp is empty, so no timestamp is checked`)
   }
   if (spec.static) {
-    const others = (['attestations', 'source', 'ctlog', 'rfc3161timestamp'] as const).filter((f) => spec[f] !== undefined && !(Array.isArray(spec[f]) && spec[f].length === 0))
+    const others = (['attestations', 'source', 'ctlog', 'rfc3161timestamp'] as const).filter(
+      (f) => spec[f] !== undefined && !(Array.isArray(spec[f]) && spec[f].length === 0),
+    )
     if (others.length > 0) unreadable(`expected exactly one, got both: ${others.map((o) => `${at}.${o}`).join(', ')}, ${at}.static`)
   }
   const check = compileCheck(spec, at, key, mine, refuses)
   if (check.by === 'key') warnings.push(...check.keys.flatMap((k) => k.warnings.map((w) => `${at}.key: ${w}`)))
-  return { name: spec.name ?? '', check, refuses: mine, source: compileSource(spec, at, unreadable), format: spec.signatureFormat === 'bundle' ? 'bundle' : spec.signatureFormat === 'legacy' ? 'annotations' : 'any' }
+  return {
+    name: spec.name ?? '',
+    check,
+    refuses: mine,
+    source: compileSource(spec, at, unreadable),
+    format: spec.signatureFormat === 'bundle' ? 'bundle' : spec.signatureFormat === 'legacy' ? 'annotations' : 'any',
+  }
 }
 
 function compileCheck(spec: AuthoritySpec, at: string, key: KeyText | undefined, mine: Reason[], refuses: Reason[]): Check {
   if (spec.static) {
     const { action, message } = spec.static
     if (action === 'pass' || action === 'fail') return { by: 'static', action, message: message ?? '' }
-    refuses.push({ code: 'policy-unreadable', cause: action ? `invalid value: ${action}: ${at}.static.action\nunsupported action` : `missing field(s): ${at}.static.action` })
+    refuses.push({
+      code: 'policy-unreadable',
+      cause: action ? `invalid value: ${action}: ${at}.static.action\nunsupported action` : `missing field(s): ${at}.static.action`,
+    })
     return { by: 'none' }
   }
   if (spec.keyless) return { by: 'keyless' }
@@ -129,7 +172,13 @@ function compileCheck(spec: AuthoritySpec, at: string, key: KeyText | undefined,
   }
   const read = readPublicKey(key.pem, key.hashAlgorithm)
   if (read.ok) return { by: 'key', keys: [read.value] }
-  refuses.push({ code: 'key-unusable', cause: key.from === undefined ? `${at}.key.data: ${sentenceOf(read.reason)}` : `secret "${key.from}" contains an invalid public key: ${sentenceOf(read.reason)}` })
+  refuses.push({
+    code: 'key-unusable',
+    cause:
+      key.from === undefined
+        ? `${at}.key.data: ${sentenceOf(read.reason)}`
+        : `secret "${key.from}" contains an invalid public key: ${sentenceOf(read.reason)}`,
+  })
   return { by: 'none' }
 }
 
@@ -142,7 +191,10 @@ function compileSource(spec: AuthoritySpec, at: string, unreadable: (cause: stri
   if (source?.oci) {
     // Upstream reads `example.com` as a repository of Docker Hub (Q15): nobody means that, so it is refused. A colon-separated port is no tag.
     const reference = source.oci.includes('/') ? readReference(source.oci) : undefined
-    if (!reference || reference.digest || reference.tag !== undefined) unreadable(`invalid value: ${source.oci}: ${at}.source[0].oci\na repository with its registry is wanted, such as registry.example.com/signatures`)
+    if (!reference || reference.digest || reference.tag !== undefined)
+      unreadable(
+        `invalid value: ${source.oci}: ${at}.source[0].oci\na repository with its registry is wanted, such as registry.example.com/signatures`,
+      )
     else repository = { registry: reference.registry, repository: reference.repository }
   }
   const names = (source?.signaturePullSecrets ?? []).flatMap((s) => (s.name ? [s.name] : []))
@@ -157,13 +209,18 @@ type KeyText =
 /** The PEM of a key, from where the policy says that it lies. Secrets are looked up in the controller's namespace only (specification 10.1). */
 function keyText(key: KeyRef, at: string, secrets: ClusterObjects['secrets'], systemNamespace: string): KeyText {
   const given = [key.data, key.kms, key.secretRef].filter((k) => k !== undefined && k !== '').length
-  if (given !== 1) return { is: 'missing', cause: `expected exactly one, got ${given === 0 ? 'neither' : 'both'}: ${at}.data, ${at}.kms, ${at}.secretref` }
+  if (given !== 1)
+    return { is: 'missing', cause: `expected exactly one, got ${given === 0 ? 'neither' : 'both'}: ${at}.data, ${at}.kms, ${at}.secretref` }
   if (key.kms) return { is: 'not-carried-out', field: 'kms' }
   const hashAlgorithm = key.hashAlgorithm ?? ''
   if (key.data) return { is: 'pem', pem: key.data, hashAlgorithm, from: undefined }
   const name = key.secretRef?.name ?? ''
   const namespace = key.secretRef?.namespace
-  if (namespace && namespace !== systemNamespace) return { is: 'missing', cause: `secret "${name}" is asked for in namespace ${namespace}, but keys are read from ${systemNamespace} only` }
+  if (namespace && namespace !== systemNamespace)
+    return {
+      is: 'missing',
+      cause: `secret "${name}" is asked for in namespace ${namespace}, but keys are read from ${systemNamespace} only`,
+    }
   const secret = secrets.get(name)
   if (!isObject(secret)) return { is: 'missing', cause: `secret "${name}" not found` }
   const entries = isObject(secret['data']) ? Object.values(secret['data']) : []

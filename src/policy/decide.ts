@@ -1,11 +1,11 @@
 import type { Found, SignatureEvidence } from '../sigstore/evidence.ts'
 import { verifySignature } from '../sigstore/signature.ts'
+import type { PublicKey } from '../trust/key.ts'
 import type { Decision, Question } from '../verdict/decision.ts'
 import { allOf, anyOf, because } from '../verdict/decision.ts'
 import type { Ask, ImageAtDigest } from './ask.ts'
 import { byReferrers, byTag, keyOf } from './ask.ts'
 import type { Authority, Policy } from './policy.ts'
-import type { PublicKey } from '../trust/key.ts'
 
 /** Signatures tried per image and authority; beyond it the answer is unknown. Upstream's own bound on layers. */
 export const MAX_SIGNATURES_TRIED = 1000
@@ -30,7 +30,11 @@ export async function decide(judgement: Judgement): Promise<Decision> {
   const { policy } = judgement
   const question: Question = { about: 'policy', name: policy.name, mode: policy.mode }
   if (policy.refuses.length > 0) {
-    return allOf(question, policy.refuses.map((reason) => because({ about: 'check', check: 'the policy can be carried out' }, reason)), { code: 'policy-without-authorities', policy: policy.name })
+    return allOf(
+      question,
+      policy.refuses.map((reason) => because({ about: 'check', check: 'the policy can be carried out' }, reason)),
+      { code: 'policy-without-authorities', policy: policy.name },
+    )
   }
   const parts: Decision[] = []
   for (const authority of policy.authorities) {
@@ -45,7 +49,11 @@ async function authorityDecision(judgement: Judgement, authority: Authority): Pr
   const { check, name } = authority
   const question: Question = { about: 'authority', name, by: check.by, image: judgement.image.name }
   if (authority.refuses.length > 0) {
-    return allOf(question, authority.refuses.map((reason) => because({ about: 'check', check: 'the authority can be carried out' }, reason)), { code: 'no-public-keys', authority: name })
+    return allOf(
+      question,
+      authority.refuses.map((reason) => because({ about: 'check', check: 'the authority can be carried out' }, reason)),
+      { code: 'no-public-keys', authority: name },
+    )
   }
   switch (check.by) {
     case 'static':
@@ -69,7 +77,13 @@ async function authorityDecision(judgement: Judgement, authority: Authority): Pr
   }
 }
 
-async function lookupDecision(judgement: Judgement, ask: Ask, authority: Authority, keys: readonly PublicKey[], left: number): Promise<{ lookup: Decision; tried: number }> {
+async function lookupDecision(
+  judgement: Judgement,
+  ask: Ask,
+  authority: Authority,
+  keys: readonly PublicKey[],
+  left: number,
+): Promise<{ lookup: Decision; tried: number }> {
   const place = ask.ask === 'signatures-by-tag' ? 'tag' : 'referrers'
   const question: Question = { about: 'lookup', place, where: `${ask.place.registry}/${ask.place.repository}` }
   const found = judgement.gathered.get(keyOf(ask))
@@ -80,7 +94,9 @@ async function lookupDecision(judgement: Judgement, ask: Ask, authority: Authori
     case 'unknown': {
       const failure = because({ about: 'check', check: 'the registry answers' }, found.reason)
       const refused = found.reason.code === 'registry-refused' && found.tried.length > 0
-      const tried = refused ? [because({ about: 'check', check: 'the credentials suffice' }, { code: 'credentials-tried', tried: found.tried })] : []
+      const tried = refused
+        ? [because({ about: 'check', check: 'the credentials suffice' }, { code: 'credentials-tried', tried: found.tried })]
+        : []
       return { lookup: anyOf(question, [failure, ...tried], found.reason), tried: 0 }
     }
     case 'found': {
@@ -92,7 +108,10 @@ async function lookupDecision(judgement: Judgement, ask: Ask, authority: Authori
         if (part.outcome === 'pass') return { lookup: anyOf(question, parts, { code: 'no-signatures' }), tried: parts.length }
       }
       const beyond = found.beyond + Math.max(0, wanted.length - left)
-      if (beyond > 0) parts.push(because({ about: 'check', check: 'every signature was tried' }, { code: 'too-many-signatures', tried: parts.length, beyond }))
+      if (beyond > 0)
+        parts.push(
+          because({ about: 'check', check: 'every signature was tried' }, { code: 'too-many-signatures', tried: parts.length, beyond }),
+        )
       return { lookup: anyOf(question, parts, place === 'tag' ? { code: 'no-signatures' } : { code: 'no-referrers' }), tried: parts.length }
     }
   }
@@ -115,7 +134,10 @@ async function keyDecision(judgement: Judgement, signature: SignatureEvidence, k
   const before = byKey.get(key)
   if (before) return before
   const answer = verifySignature(signature, judgement.image.digest, key, judgement.at)
-  const decision = because({ about: 'check', check: `the key ${key.id.slice(0, 16)} signed this digest` }, answer.ok ? { code: 'signature-verified', keyId: answer.signature.signer.keyId } : answer.reason)
+  const decision = because(
+    { about: 'check', check: `the key ${key.id.slice(0, 16)} signed this digest` },
+    answer.ok ? { code: 'signature-verified', keyId: answer.signature.signer.keyId } : answer.reason,
+  )
   if (answer.ok && answer.signature.until !== undefined) judgement.until = Math.min(judgement.until ?? Infinity, answer.signature.until)
   byKey.set(key, decision)
   await judgement.turn()

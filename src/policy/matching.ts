@@ -1,6 +1,6 @@
 import type { Read } from '../verdict/read.ts'
-import type { Policy } from './policy.ts'
 import { matches } from './match.ts'
+import type { Policy } from './policy.ts'
 import type { Subject } from './subject.ts'
 
 /**

@@ -20,11 +20,11 @@ const authority = object({
   name: text,
   key: keyRef,
   keyless: object({
-    url: text,
-    identities: list(object({ issuer: text, issuerRegExp: text, subject: text, subjectRegExp: text })),
+    'url': text,
+    'identities': list(object({ issuer: text, issuerRegExp: text, subject: text, subjectRegExp: text })),
     'ca-cert': keyRef,
-    trustRootRef: text,
-    insecureIgnoreSCT: flag,
+    'trustRootRef': text,
+    'insecureIgnoreSCT': flag,
   }),
   static: object({ action: text, message: text }),
   source: list(object({ oci: text, signaturePullSecrets: list(object({ name: text })), tagPrefix: text })),
@@ -65,7 +65,8 @@ const emptySpec: PolicySpec = { images: undefined, authorities: undefined, polic
 export function readPolicy(name: string, raw: unknown): PolicyObject {
   const problems: Problem[] = []
   const read = policyObject(raw, '', problems)
-  if (!isObject(raw) || raw['spec'] === undefined || raw['spec'] === null) problems.push({ at: 'spec', found: 'nothing', wanted: 'an object' })
+  if (!isObject(raw) || raw['spec'] === undefined || raw['spec'] === null)
+    problems.push({ at: 'spec', found: 'nothing', wanted: 'an object' })
   return { name, spec: read?.spec ?? emptySpec, problems }
 }
 

@@ -43,26 +43,83 @@ type SettingRow<K extends keyof Settings> = {
   readonly meaning: string
 }
 
-function row<K extends keyof Settings>(key: string, field: K, wanted: string, read: (text: string) => Settings[K] | undefined, meaning: string): SettingRow<K> {
+function row<K extends keyof Settings>(
+  key: string,
+  field: K,
+  wanted: string,
+  read: (text: string) => Settings[K] | undefined,
+  meaning: string,
+): SettingRow<K> {
   return { key, field, wanted, read, meaning }
 }
 
 /** Every setting, in the order of the reference page. */
 export const settingRows = [
   // Upstream reads anything but `warn` and `allow` as `deny`, so there is no bad value.
-  row('no-match-policy', 'noMatchPolicy', 'deny, warn or allow', (t) => oneOf(t, ['warn', 'allow'] as const) ?? 'deny', 'what an image gets that no policy speaks about'),
-  row('fail-on-empty-authorities', 'failOnEmptyAuthorities', 'true or false', boolean, 'whether a policy without authorities is refused when it is written; one that exists admits nobody either way'),
-  row('enable-oci11', 'enableOci11', 'true or false', boolean, 'accepted for compatibility; referrers are always looked at, and always verified'),
-  row('tag-resolution', 'tagResolution', 'keep-tag or digest-only', (t) => oneOf(t, ['keep-tag', 'digest-only'] as const), 'how a resolved tag is written into the object'),
+  row(
+    'no-match-policy',
+    'noMatchPolicy',
+    'deny, warn or allow',
+    (t) => oneOf(t, ['warn', 'allow'] as const) ?? 'deny',
+    'what an image gets that no policy speaks about',
+  ),
+  row(
+    'fail-on-empty-authorities',
+    'failOnEmptyAuthorities',
+    'true or false',
+    boolean,
+    'whether a policy without authorities is refused when it is written; one that exists admits nobody either way',
+  ),
+  row(
+    'enable-oci11',
+    'enableOci11',
+    'true or false',
+    boolean,
+    'accepted for compatibility; referrers are always looked at, and always verified',
+  ),
+  row(
+    'tag-resolution',
+    'tagResolution',
+    'keep-tag or digest-only',
+    (t) => oneOf(t, ['keep-tag', 'digest-only'] as const),
+    'how a resolved tag is written into the object',
+  ),
   row('tag-resolution-for', 'tagResolutionFor', 'all or pods', (t) => oneOf(t, ['all', 'pods'] as const), 'which objects are rewritten'),
-  row('without-policies', 'withoutPolicies', 'keyless or no-match-policy', (t) => oneOf(t, ['keyless', 'no-match-policy'] as const), 'what happens while the cluster has no ClusterImagePolicy at all'),
-  row('keyless', 'keyless', 'enabled or disabled', (t) => oneOf(t, ['enabled', 'disabled'] as const), 'disabled refuses every keyless authority and the keyless fallback'),
-  row('remember-passes', 'rememberPasses', 'a Go duration from 0 to 1h, such as 5m', duration, "how long a policy's pass for an image digest is remembered; 0 is off"),
-  row('remember-tags', 'rememberTags', 'a Go duration from 0 to 1h, such as 30s', duration, 'how long the digest of a tag is remembered; 0 is off'),
+  row(
+    'without-policies',
+    'withoutPolicies',
+    'keyless or no-match-policy',
+    (t) => oneOf(t, ['keyless', 'no-match-policy'] as const),
+    'what happens while the cluster has no ClusterImagePolicy at all',
+  ),
+  row(
+    'keyless',
+    'keyless',
+    'enabled or disabled',
+    (t) => oneOf(t, ['enabled', 'disabled'] as const),
+    'disabled refuses every keyless authority and the keyless fallback',
+  ),
+  row(
+    'remember-passes',
+    'rememberPasses',
+    'a Go duration from 0 to 1h, such as 5m',
+    duration,
+    "how long a policy's pass for an image digest is remembered; 0 is off",
+  ),
+  row(
+    'remember-tags',
+    'rememberTags',
+    'a Go duration from 0 to 1h, such as 30s',
+    duration,
+    'how long the digest of a tag is remembered; 0 is off',
+  ),
 ] as const
 
 /** Reads the ConfigMap's `data`. A value that is not understood keeps what was in force before and is reported; unknown keys are ignored, as upstream does. */
-export function readSettings(data: Readonly<Record<string, unknown>>, before: Settings): { settings: Settings; problems: readonly SettingProblem[] } {
+export function readSettings(
+  data: Readonly<Record<string, unknown>>,
+  before: Settings,
+): { settings: Settings; problems: readonly SettingProblem[] } {
   const problems: SettingProblem[] = []
   const read: Record<string, unknown> = { ...defaultSettings }
   for (const { key, field, wanted, read: reader } of settingRows) {
@@ -93,6 +150,7 @@ function duration(text: string): number | undefined {
   if (text === '0') return 0
   if (text.length > 32 || !/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(text)) return undefined
   let total = 0
-  for (const [, number, , unit] of text.matchAll(/(\d+(\.\d+)?)(ms|s|m|h)/g)) total += Number(number) * (unitMilliseconds[unit ?? ''] ?? NaN)
+  for (const [, number, , unit] of text.matchAll(/(\d+(\.\d+)?)(ms|s|m|h)/g))
+    total += Number(number) * (unitMilliseconds[unit ?? ''] ?? NaN)
   return total <= MAX_REMEMBERED ? total : undefined
 }

@@ -18,7 +18,8 @@ function typeName(value: unknown): string {
 }
 
 export const text: Reader<string> = (value, at, problems) => (typeof value === 'string' ? value : wrong(at, value, 'a string', problems))
-export const flag: Reader<boolean> = (value, at, problems) => (typeof value === 'boolean' ? value : wrong(at, value, 'true or false', problems))
+export const flag: Reader<boolean> = (value, at, problems) =>
+  typeof value === 'boolean' ? value : wrong(at, value, 'true or false', problems)
 /** Anything: read later, by what carries it out. */
 export const anything: Reader<unknown> = (value) => value
 
@@ -46,7 +47,12 @@ export function object<F extends Fields>(fields: F): Reader<Shape<F>> {
   return (value, at, problems) => {
     if (!isObject(value)) return wrong(at, value, 'an object', problems)
     for (const key of Object.keys(value)) {
-      if (!Object.hasOwn(fields, key)) problems.push({ at: at === '' ? key : `${at}.${key}`, found: 'an unknown field', wanted: `one of ${Object.keys(fields).join(', ')}` })
+      if (!Object.hasOwn(fields, key))
+        problems.push({
+          at: at === '' ? key : `${at}.${key}`,
+          found: 'an unknown field',
+          wanted: `one of ${Object.keys(fields).join(', ')}`,
+        })
     }
     const read: Record<string, unknown> = {}
     for (const [key, reader] of Object.entries(fields)) {

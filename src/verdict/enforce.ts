@@ -34,13 +34,16 @@ function rule(image: Decision, noMatchPolicy: NoMatchPolicy, podSpecPath: string
   const checks = image.parts.filter((p) => p.question.about === 'check' && p.outcome !== 'pass')
   // What explains an image as a whole (why its tag could not be resolved) is said once, beside the leaf that it explains.
   const added = checks.flatMap((p) => (p.reason && !speaksForItself(p.reason.code) ? [sentenceOf(p.reason)] : []))
-  const unmatched = image.reason?.code === 'no-matching-policies' ? image.reason : checks.find((p) => p.reason?.code === 'no-matching-policies')?.reason
+  const unmatched =
+    image.reason?.code === 'no-matching-policies' ? image.reason : checks.find((p) => p.reason?.code === 'no-matching-policies')?.reason
 
   if (unmatched) {
     const level = levelOf(noMatchPolicy)
     if (level === 'none') return { admitted: true, diagnostics: [] }
     const leaf = { level, message: sentenceOf(unmatched), paths, details: written, added: [] }
-    const byTag = checks.filter((p) => p.reason?.code === 'image-not-digest').map((p) => ({ level, message: sentenceOf(p.reason!), paths, details: '', added }))
+    const byTag = checks
+      .filter((p) => p.reason?.code === 'image-not-digest')
+      .map((p) => ({ level, message: sentenceOf(p.reason!), paths, details: '', added }))
     return { admitted: level === 'warning', diagnostics: [...byTag, leaf] }
   }
   if (image.reason) {
@@ -59,11 +62,18 @@ function speaksForItself(code: Code): boolean {
   return code === 'image-not-digest' || code === 'no-matching-policies'
 }
 
-function diagnosticOf(policy: Decision, written: string, paths: readonly string[], podSpecPath: string, added: readonly string[]): Diagnostic {
+function diagnosticOf(
+  policy: Decision,
+  written: string,
+  paths: readonly string[],
+  podSpecPath: string,
+  added: readonly string[],
+): Diagnostic {
   const level = modeOf(policy) === 'warn' ? 'warning' : 'error'
   const name = policy.question.about === 'policy' ? policy.question.name : ''
   if (policy.reason?.code === 'image-not-digest') return { level, message: sentenceOf(policy.reason), paths, details: '', added }
-  if (policy.reason?.code === 'credentials-unreadable') return { level, message: sentenceOf(policy.reason), paths: [podSpecPath], details: '', added }
+  if (policy.reason?.code === 'credentials-unreadable')
+    return { level, message: sentenceOf(policy.reason), paths: [podSpecPath], details: '', added }
   const { texts, added: own } = blame(policy)
   return { level, message: `failed policy: ${name}`, paths, details: [written, ...texts].join(' '), added: [...own, ...added] }
 }

@@ -28,7 +28,11 @@ function textOf(part: Decision): string {
   if (part.reason) return sentenceOf(part.reason)
   const { by, name, image } = part.question
   const lookup = part.parts.find((p) => p.question.about === 'lookup')
-  if (!lookup) return part.parts.filter((p) => p.outcome !== 'pass').map(textOf).join('; ')
+  if (!lookup)
+    return part.parts
+      .filter((p) => p.outcome !== 'pass')
+      .map(textOf)
+      .join('; ')
   return `signature ${by} validation failed for authority ${name} for ${image}: ${lookupText(lookup)}`
 }
 
@@ -60,6 +64,7 @@ function elsewhere(lookup: Decision): string[] {
   if (lookup.reason?.code === 'no-referrers') return []
   const signatures = lookup.parts.filter((p) => p.question.about === 'signature')
   const checks = lookup.parts.filter((p) => p.question.about === 'check')
-  if (signatures.length === 0) return [sentenceOf({ code: 'referrers-unreadable', text: lookupText(lookup) }), ...checks.slice(1).map(firstFailure)]
+  if (signatures.length === 0)
+    return [sentenceOf({ code: 'referrers-unreadable', text: lookupText(lookup) }), ...checks.slice(1).map(firstFailure)]
   return [...signatures.map((p) => sentenceOf({ code: 'bundle-signature-failed', detail: firstFailure(p) })), ...checks.map(firstFailure)]
 }

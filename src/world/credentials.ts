@@ -1,11 +1,11 @@
 import { LRUCache } from 'lru-cache'
-import type { Access } from '../admit.ts'
 import type { Workload } from '../admission/workload.ts'
+import type { Access } from '../admit.ts'
 import type { Credentials } from '../policy/ask.ts'
 import type { Read } from '../verdict/read.ts'
 import type { Cluster, Got, PullSecret } from './cluster.ts'
-import type { Keychain } from './fetched.ts'
 import type { DockerConfig } from './docker-config.ts'
+import type { Keychain } from './fetched.ts'
 import { keychainOf } from './keychain.ts'
 
 const MAX_KEYCHAINS = 10_000 // distinct sets of pull secrets that are kept ready; a busy cluster has hundreds
@@ -40,7 +40,8 @@ export class CredentialSource {
   }
 
   async access(workload: Workload, credentials: Credentials, fresh = false): Promise<Read<RegistryAccess>> {
-    const secrets = credentials.of === 'workload' ? await this.#ofWorkload(workload, fresh) : await this.#named(workload, credentials.names, fresh)
+    const secrets =
+      credentials.of === 'workload' ? await this.#ofWorkload(workload, fresh) : await this.#named(workload, credentials.names, fresh)
     if (!secrets.ok) return secrets
     const key = JSON.stringify([workload.subject.namespace, workload.serviceAccount, workload.pullSecrets, credentials])
     const before = this.#ready.get(key)
@@ -62,7 +63,10 @@ export class CredentialSource {
     return { ok: true, value: access }
   }
 
-  async #ofWorkload({ subject: { namespace }, serviceAccount, pullSecrets }: Workload, fresh: boolean): Promise<Read<readonly PullSecret[]>> {
+  async #ofWorkload(
+    { subject: { namespace }, serviceAccount, pullSecrets }: Workload,
+    fresh: boolean,
+  ): Promise<Read<readonly PullSecret[]>> {
     const ofAccount = this.#options.cluster.pullSecretsOf(namespace, serviceAccount)
     if (ofAccount.state === 'failed') return unreadable(ofAccount.text)
     const names = [...pullSecrets, ...(ofAccount.state === 'found' ? ofAccount.value : [])]

@@ -64,7 +64,10 @@ async function byReferrers(source: Source, digest: Digest): Promise<Found> {
   return signatures.length === 0 && beyond === 0 ? { state: 'absent' } : { state: 'found', signatures, beyond }
 }
 
-type Looked = { readonly signatures: readonly SignatureEvidence[]; readonly failure?: { readonly reason: Reason; readonly tried: readonly string[] } }
+type Looked = {
+  readonly signatures: readonly SignatureEvidence[]
+  readonly failure?: { readonly reason: Reason; readonly tried: readonly string[] }
+}
 
 async function referrer(source: Source, digest: Digest, entry: Descriptor): Promise<Looked> {
   const content = await contentOf(source, entry, async () => {
@@ -91,16 +94,26 @@ async function withPayloads(source: Source, manifest: Digest, layers: readonly S
   return Promise.all(
     layers.map(async ({ layer, payload, annotations }) => {
       const fetched = await blobs.get(`${payload.digest} ${payload.size}`)
-      return { form: 'annotations', manifest, layer, annotations, payload: fetched?.ok ? fetched.bytes : (fetched?.reason ?? { code: 'internal-error' }) } as const
+      return {
+        form: 'annotations',
+        manifest,
+        layer,
+        annotations,
+        payload: fetched?.ok ? fetched.bytes : (fetched?.reason ?? { code: 'internal-error' }),
+      } as const
     }),
   )
 }
 
 function blob(source: Source, descriptor: Descriptor, maxBytes: number) {
-  return contentOf(source, descriptor, () => source.registry.blob(source.place, descriptor, maxBytes, source.access.keychain, source.signal))
+  return contentOf(source, descriptor, () =>
+    source.registry.blob(source.place, descriptor, maxBytes, source.access.keychain, source.signal),
+  )
 }
 
-type Content = { readonly ok: true; readonly bytes: Uint8Array } | { readonly ok: false; readonly reason: Reason; readonly tried: readonly string[] }
+type Content =
+  | { readonly ok: true; readonly bytes: Uint8Array }
+  | { readonly ok: false; readonly reason: Reason; readonly tried: readonly string[] }
 
 /** Content by digest, from memory where whoever asks could read it too: the scope of the credentials is part of the key, and so is the place. */
 async function contentOf(source: Source, { digest, size }: Descriptor, fetch: () => ReturnType<Registry['blob']>): Promise<Content> {

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
-import type { Digest } from '../image/digest.ts'
 import type { Judged } from '../admit.ts'
+import type { Digest } from '../image/digest.ts'
 import type { Decision } from '../verdict/decision.ts'
 
 const ENTRY_OVERHEAD = 250 // bytes of a map entry besides its key, measured over 100,000 entries
@@ -30,7 +30,10 @@ export class Memory {
   constructor(options: MemoryOptions) {
     const passSize = (_: true, key: string) => key.length + ENTRY_OVERHEAD
     this.#passes = new LRUCache({ maxSize: options.maxPassBytes, sizeCalculation: passSize, ttlAutopurge: false })
-    this.#content = new LRUCache({ maxSize: options.maxContentBytes, sizeCalculation: (bytes, key) => bytes.byteLength + key.length + ENTRY_OVERHEAD })
+    this.#content = new LRUCache({
+      maxSize: options.maxContentBytes,
+      sizeCalculation: (bytes, key) => bytes.byteLength + key.length + ENTRY_OVERHEAD,
+    })
     this.#count = options.count ?? (() => {})
   }
 

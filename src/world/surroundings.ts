@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
-import type { Deadline, Judged, Surroundings } from '../admit.ts'
 import type { Workload } from '../admission/workload.ts'
+import type { Deadline, Judged, Surroundings } from '../admit.ts'
 import type { Digest } from '../image/digest.ts'
 import type { Reference } from '../image/reference.ts'
 import type { Ask, Credentials } from '../policy/ask.ts'
@@ -49,7 +49,9 @@ export class WorldAround implements Surroundings<RegistryAccess> {
       if (found.state !== 'unknown' || found.reason.code !== 'registry-refused') return found
       // A pull secret may have been rotated since it was read: ask the API server once more before believing the refusal.
       const renewed = await access.renewed()
-      return renewed && renewed.scope(ask.place.registry, ask.place.repository) !== scope ? gather(ask, renewed, registry, memory, signal) : found
+      return renewed && renewed.scope(ask.place.registry, ask.place.repository) !== scope
+        ? gather(ask, renewed, registry, memory, signal)
+        : found
     })
   }
 
@@ -65,7 +67,9 @@ export class WorldAround implements Surroundings<RegistryAccess> {
       return { ok: true, value: fetched.value }
     })
     const answer = await this.#withinMs(asked, budget)
-    return answer === 'late' ? { ok: false, reason: { code: 'registry-timeout', text: `${image.registry} did not answer within ${(budget / 1000).toFixed(1)} s` } } : answer
+    return answer === 'late'
+      ? { ok: false, reason: { code: 'registry-timeout', text: `${image.registry} did not answer within ${(budget / 1000).toFixed(1)} s` } }
+      : answer
   }
 
   once(key: string, ttl: number, work: () => Promise<Judged>): Promise<Decision | 'remembered'> {
@@ -97,12 +101,10 @@ export class WorldAround implements Surroundings<RegistryAccess> {
         onLate?.(1)
         resolve('late')
       }, ms)
-      work
-        .then(resolve, reject)
-        .finally(() => {
-          clearTimeout(timer)
-          if (late) onLate?.(-1)
-        })
+      work.then(resolve, reject).finally(() => {
+        clearTimeout(timer)
+        if (late) onLate?.(-1)
+      })
     })
   }
 }

@@ -14,7 +14,9 @@ function newPem(): string {
 }
 
 function compiled(spec: unknown, more: Partial<ClusterObjects> = {}, before?: Snapshot): Snapshot {
-  const policies = new Map([['p', { apiVersion: 'policy.sigstore.dev/v1beta1', kind: 'ClusterImagePolicy', metadata: { name: 'p' }, spec } as object]])
+  const policies = new Map([
+    ['p', { apiVersion: 'policy.sigstore.dev/v1beta1', kind: 'ClusterImagePolicy', metadata: { name: 'p' }, spec } as object],
+  ])
   return compile({ policies, policiesIncomplete: undefined, secrets: new Map(), configMaps: new Map(), ...more }, 'cosign-system', before)
 }
 
@@ -47,7 +49,11 @@ describe('every field of a ClusterImagePolicy is carried out, or refuses and is 
   const fields: readonly [string, object, 'policy' | 'authority'][] = [
     ['spec.policy', { images: [{ glob: '**' }], authorities: [keyed], policy: { type: 'cue', data: 'a: 1' } }, 'policy'],
     ['spec.authorities[0].key.kms', { images: [{ glob: '**' }], authorities: [{ key: { kms: 'awskms:///arn' } }] }, 'authority'],
-    ['spec.authorities[0].keyless', { images: [{ glob: '**' }], authorities: [{ keyless: { identities: [{ issuer: 'i', subject: 's' }] } }] }, 'authority'],
+    [
+      'spec.authorities[0].keyless',
+      { images: [{ glob: '**' }], authorities: [{ keyless: { identities: [{ issuer: 'i', subject: 's' }] } }] },
+      'authority',
+    ],
     ['spec.authorities[0].attestations', withAuthority({ attestations: [{ name: 'n', predicateType: 'custom' }] }), 'authority'],
     ['spec.authorities[0].ctlog', withAuthority({ ctlog: { url: 'https://rekor.example' } }), 'authority'],
     ['spec.authorities[0].ctlog', withAuthority({ ctlog: { trustRootRef: 't' } }), 'authority'],
@@ -58,7 +64,10 @@ describe('every field of a ClusterImagePolicy is carried out, or refuses and is 
       const policy = only(compiled(spec))
       const reasons = who === 'policy' ? policy.refuses : (policy.authorities[0]?.refuses ?? [])
       assert.deepEqual(reasons, [{ code: 'field-not-carried-out', field }])
-      assert.ok(policy.warnings.some((w) => w.includes(field)), 'its author is told')
+      assert.ok(
+        policy.warnings.some((w) => w.includes(field)),
+        'its author is told',
+      )
     })
   }
 
@@ -88,22 +97,31 @@ describe('every field of a ClusterImagePolicy is carried out, or refuses and is 
   for (const path of paths) {
     test(`an unknown field ${path} refuses and is named`, () => {
       const policy = only(compiled(at(path.slice('spec.'.length), 'x')))
-      assert.ok(policy.refuses.some((r) => sentenceOf(r).startsWith(`${path}: found an unknown field`)), JSON.stringify(policy.refuses))
+      assert.ok(
+        policy.refuses.some((r) => sentenceOf(r).startsWith(`${path}: found an unknown field`)),
+        JSON.stringify(policy.refuses),
+      )
     })
   }
 })
 
 /** An object that holds `value` at `path` and nothing else. */
 function at(path: string, value: unknown): object {
-  const nested = path.split('.').toReversed().reduce((inner: unknown, step) => {
-    const [, name = '', index] = /^(.*?)(\[0\])?$/.exec(step) ?? []
-    return { [name]: index === undefined ? inner : [inner] }
-  }, value)
+  const nested = path
+    .split('.')
+    .toReversed()
+    .reduce((inner: unknown, step) => {
+      const [, name = '', index] = /^(.*?)(\[0\])?$/.exec(step) ?? []
+      return { [name]: index === undefined ? inner : [inner] }
+    }, value)
   return nested as object
 }
 
 test('a broken shape refuses, and says what was found and what was wanted', () => {
-  assert.deepEqual(only(compiled({ images: 'all', authorities: [keyed] })).refuses[0], { code: 'policy-unreadable', cause: 'spec.images: found a string, wanted a list' })
+  assert.deepEqual(only(compiled({ images: 'all', authorities: [keyed] })).refuses[0], {
+    code: 'policy-unreadable',
+    cause: 'spec.images: found a string, wanted a list',
+  })
   assert.deepEqual(only(compiled(undefined)).refuses[0], { code: 'policy-unreadable', cause: 'spec: found nothing, wanted an object' })
 })
 
@@ -128,15 +146,38 @@ test('a policy whose match or images cannot be read in full speaks about every o
 })
 
 for (const [name, authority, cause] of [
-  ['none of key, keyless and static', { name: 'a' }, 'expected exactly one, got neither: spec.authorities[0].key, spec.authorities[0].keyless, spec.authorities[0].static'],
-  ['key and static', { ...keyed, static: { action: 'pass' } }, 'expected exactly one, got both: spec.authorities[0].key, spec.authorities[0].keyless, spec.authorities[0].static'],
-  ['a static action that is neither pass nor fail', { static: { action: 'maybe' } }, 'invalid value: maybe: spec.authorities[0].static.action\nunsupported action'],
+  [
+    'none of key, keyless and static',
+    { name: 'a' },
+    'expected exactly one, got neither: spec.authorities[0].key, spec.authorities[0].keyless, spec.authorities[0].static',
+  ],
+  [
+    'key and static',
+    { ...keyed, static: { action: 'pass' } },
+    'expected exactly one, got both: spec.authorities[0].key, spec.authorities[0].keyless, spec.authorities[0].static',
+  ],
+  [
+    'a static action that is neither pass nor fail',
+    { static: { action: 'maybe' } },
+    'invalid value: maybe: spec.authorities[0].static.action\nunsupported action',
+  ],
   ['a static action that is missing', { static: { message: 'm' } }, 'missing field(s): spec.authorities[0].static.action'],
-  ['static beside a source', { static: { action: 'pass' }, source: [{ oci: 'registry.example/sigs' }] }, 'expected exactly one, got both: spec.authorities[0].source, spec.authorities[0].static'],
+  [
+    'static beside a source',
+    { static: { action: 'pass' }, source: [{ oci: 'registry.example/sigs' }] },
+    'expected exactly one, got both: spec.authorities[0].source, spec.authorities[0].static',
+  ],
   ['two sources', { ...keyed, source: [{}, {}] }, 'invalid value: source: spec.authorities[0].source\nonly single source is supported'],
-  ['a pull secret without a name', { ...keyed, source: [{ signaturePullSecrets: [{}] }] }, 'missing field(s): spec.authorities[0].source[0].signaturePullSecrets[0].name'],
+  [
+    'a pull secret without a name',
+    { ...keyed, source: [{ signaturePullSecrets: [{}] }] },
+    'missing field(s): spec.authorities[0].source[0].signaturePullSecrets[0].name',
+  ],
 ] as const) {
-  test(`${name}: the whole policy refuses`, () => assert.deepEqual(only(compiled({ images: [{ glob: '**' }], authorities: [authority] })).refuses, [{ code: 'policy-unreadable', cause }]))
+  test(`${name}: the whole policy refuses`, () =>
+    assert.deepEqual(only(compiled({ images: [{ glob: '**' }], authorities: [authority] })).refuses, [
+      { code: 'policy-unreadable', cause },
+    ]))
 }
 
 test('a mode that is neither enforce nor warn is enforced, and refuses', () => {
@@ -147,21 +188,43 @@ test('a mode that is neither enforce nor warn is enforced, and refuses', () => {
 })
 
 test('authorities without a name are called by their index', () => {
-  const policy = only(compiled({ images: [{ glob: '**' }], authorities: [{ key: { data: pem } }, { name: 'named', key: { data: pem } }, { name: '', key: { data: pem } }] }))
-  assert.deepEqual(policy.authorities.map((a) => a.name), ['authority-0', 'named', 'authority-2'])
+  const policy = only(
+    compiled({
+      images: [{ glob: '**' }],
+      authorities: [{ key: { data: pem } }, { name: 'named', key: { data: pem } }, { name: '', key: { data: pem } }],
+    }),
+  )
+  assert.deepEqual(
+    policy.authorities.map((a) => a.name),
+    ['authority-0', 'named', 'authority-2'],
+  )
 })
 
 test('a source leads to another repository, with a tag prefix and pull secrets of its own', () => {
-  const policy = only(compiled(withAuthority({ source: [{ oci: 'sigs.example/store', tagPrefix: 'x-', signaturePullSecrets: [{ name: 's' }] }] })))
-  assert.deepEqual(policy.authorities[0]?.source, { repository: { registry: 'sigs.example', repository: 'store' }, tagPrefix: 'x-', pullSecrets: ['s'] })
+  const policy = only(
+    compiled(withAuthority({ source: [{ oci: 'sigs.example/store', tagPrefix: 'x-', signaturePullSecrets: [{ name: 's' }] }] })),
+  )
+  assert.deepEqual(policy.authorities[0]?.source, {
+    repository: { registry: 'sigs.example', repository: 'store' },
+    tagPrefix: 'x-',
+    pullSecrets: ['s'],
+  })
 })
 
-for (const oci of ['registry.example', 'registry.example:5000', 'registry.example/a@sha256:aa', 'registry.example/a:tag', 'https://registry.example/a']) {
-  test(`source.oci ${oci} is not a repository, so the policy refuses`, () => assert.match(sentenceOf(only(compiled(withAuthority({ source: [{ oci }] }))).refuses[0]!), /a repository with its registry is wanted/))
+for (const oci of [
+  'registry.example',
+  'registry.example:5000',
+  'registry.example/a@sha256:aa',
+  'registry.example/a:tag',
+  'https://registry.example/a',
+]) {
+  test(`source.oci ${oci} is not a repository, so the policy refuses`, () =>
+    assert.match(sentenceOf(only(compiled(withAuthority({ source: [{ oci }] }))).refuses[0]!), /a repository with its registry is wanted/))
 }
 
 test('signatureFormat restricts where a signature may come from; without it all formats count', () => {
-  const format = (signatureFormat?: string) => only(compiled(withAuthority(signatureFormat === undefined ? {} : { signatureFormat }))).authorities[0]?.format
+  const format = (signatureFormat?: string) =>
+    only(compiled(withAuthority(signatureFormat === undefined ? {} : { signatureFormat }))).authorities[0]?.format
   assert.deepEqual([format(), format('bundle'), format('legacy'), format('other')], ['any', 'bundle', 'annotations', 'any'])
 })
 
@@ -178,7 +241,8 @@ describe('the key of a Secret', () => {
     ['with two entries', secret({ a: pem, b: pem }), 'secret "cosign-pub" contains multiple data entries, only one is supported'],
     ['that holds no key', secret({ a: 'nothing' }), 'secret "cosign-pub" contains an invalid public key: PEM decoding failed'],
   ] as const) {
-    test(`of a Secret ${name} refuses the whole policy, good neighbours included`, () => assert.deepEqual(only(compiled(spec, objects)).refuses, [{ code: 'key-unusable', cause }]))
+    test(`of a Secret ${name} refuses the whole policy, good neighbours included`, () =>
+      assert.deepEqual(only(compiled(spec, objects)).refuses, [{ code: 'key-unusable', cause }]))
   }
   test('is looked for in the namespace of the controller only', () => {
     const elsewhere = { images: [{ glob: '**' }], authorities: [{ key: { secretRef: { name: 'cosign-pub', namespace: 'demo' } } }] }
@@ -197,14 +261,24 @@ describe('the key of a Secret', () => {
 })
 
 for (const [name, key, cause] of [
-  ['nothing', {}, 'expected exactly one, got neither: spec.authorities[0].key.data, spec.authorities[0].key.kms, spec.authorities[0].key.secretref'],
-  ['data and a Secret', { data: pem, secretRef: { name: 's' } }, 'expected exactly one, got both: spec.authorities[0].key.data, spec.authorities[0].key.kms, spec.authorities[0].key.secretref'],
+  [
+    'nothing',
+    {},
+    'expected exactly one, got neither: spec.authorities[0].key.data, spec.authorities[0].key.kms, spec.authorities[0].key.secretref',
+  ],
+  [
+    'data and a Secret',
+    { data: pem, secretRef: { name: 's' } },
+    'expected exactly one, got both: spec.authorities[0].key.data, spec.authorities[0].key.kms, spec.authorities[0].key.secretref',
+  ],
 ] as const) {
-  test(`a key of ${name} refuses`, () => assert.equal(sentenceOf(only(compiled({ images: [{ glob: '**' }], authorities: [{ key }] })).refuses[0]!), cause))
+  test(`a key of ${name} refuses`, () =>
+    assert.equal(sentenceOf(only(compiled({ images: [{ glob: '**' }], authorities: [{ key }] })).refuses[0]!), cause))
 }
 
 test('a hash algorithm that is not known refuses; one that is known counts', () => {
-  const hashed = (hashAlgorithm: string) => only(compiled({ images: [{ glob: '**' }], authorities: [{ key: { data: pem, hashAlgorithm } }] }))
+  const hashed = (hashAlgorithm: string) =>
+    only(compiled({ images: [{ glob: '**' }], authorities: [{ key: { data: pem, hashAlgorithm } }] }))
   assert.equal(hashed('md5').refuses[0]?.code, 'key-unusable')
   const { check } = hashed(' SHA512 ').authorities[0]!
   assert.equal(check.by === 'key' && check.keys[0]?.hash, 'sha512')
@@ -218,13 +292,16 @@ test('an empty ctlog or rfc3161timestamp asks for nothing, and its author is tol
 
 test('keyless: disabled refuses a keyless authority and names the setting', () => {
   const configMaps = new Map([['config-policy-controller', { data: { keyless: 'disabled' } }]])
-  const policy = only(compiled({ images: [{ glob: '**' }], authorities: [{ keyless: { identities: [{ issuer: 'i', subject: 's' }] } }] }, { configMaps }))
+  const policy = only(
+    compiled({ images: [{ glob: '**' }], authorities: [{ keyless: { identities: [{ issuer: 'i', subject: 's' }] } }] }, { configMaps }),
+  )
   assert.deepEqual(policy.authorities[0]?.refuses, [{ code: 'keyless-disabled' }])
 })
 
 test('with tag-resolution-for: pods a policy whose match leaves out pods is warned about', () => {
   const configMaps = new Map([['config-policy-controller', { data: { 'tag-resolution-for': 'pods' } }]])
-  const matched = (resource: string) => only(compiled({ ...withAuthority({}), match: [{ group: '', version: 'v1', resource }] }, { configMaps })).warnings.length
+  const matched = (resource: string) =>
+    only(compiled({ ...withAuthority({}), match: [{ group: '', version: 'v1', resource }] }, { configMaps })).warnings.length
   assert.deepEqual([matched('deployments'), matched('pods')], [1, 0])
 })
 
@@ -235,14 +312,20 @@ test('a policy that did not change is the same object, so nothing is compiled tw
 
 test('policies stand in the order of their names, whatever order they came in', () => {
   const policies = new Map(['b', 'a', 'B', 'a.b'].map((name) => [name, { spec: withAuthority({}) } as object]))
-  const names = compile({ policies, policiesIncomplete: undefined, secrets: new Map(), configMaps: new Map() }, 'cosign-system').policies.map((p) => p.name)
+  const names = compile(
+    { policies, policiesIncomplete: undefined, secrets: new Map(), configMaps: new Map() },
+    'cosign-system',
+  ).policies.map((p) => p.name)
   assert.deepEqual(names, ['B', 'a', 'a.b', 'b'])
 })
 
 test('an empty list that is not known to be complete is not «no policy at all»', () => {
   const nothing = { policies: new Map(), secrets: new Map(), configMaps: new Map() }
   assert.equal(compile({ ...nothing, policiesIncomplete: undefined }, 'cosign-system').unknownBecause, undefined)
-  assert.equal(compile({ ...nothing, policiesIncomplete: 'the API server does not answer' }, 'cosign-system').unknownBecause, 'the API server does not answer')
+  assert.equal(
+    compile({ ...nothing, policiesIncomplete: 'the API server does not answer' }, 'cosign-system').unknownBecause,
+    'the API server does not answer',
+  )
   assert.ok(nothingKnown.unknownBecause)
 })
 

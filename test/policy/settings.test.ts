@@ -37,11 +37,20 @@ for (const [key, bad] of [
   ['remember-tags', '5'],
 ] as const) {
   test(`${key}: ${bad || 'empty'} is reported and what was in force before stays`, () => {
-    const before = { ...defaultSettings, enableOci11: true, tagResolution: 'digest-only', keyless: 'disabled', rememberPasses: 1000 } as const
+    const before = {
+      ...defaultSettings,
+      enableOci11: true,
+      tagResolution: 'digest-only',
+      keyless: 'disabled',
+      rememberPasses: 1000,
+    } as const
     const { settings, problems } = readSettings({ [key]: bad }, before)
     const field = settingRows.find((r) => r.key === key)!.field
     assert.equal(settings[field], before[field])
-    assert.deepEqual(problems.map((p) => [p.key, p.found]), [[key, bad]])
+    assert.deepEqual(
+      problems.map((p) => [p.key, p.found]),
+      [[key, bad]],
+    )
   })
 }
 
@@ -54,5 +63,5 @@ test('a value that is not text is reported', () => {
 })
 
 test('unknown keys are ignored, as they always were', () => {
-  assert.deepEqual(readSettings({ _example: 'x', 'not-a-setting': 'y' }, defaultSettings), { settings: defaultSettings, problems: [] })
+  assert.deepEqual(readSettings({ '_example': 'x', 'not-a-setting': 'y' }, defaultSettings), { settings: defaultSettings, problems: [] })
 })

@@ -32,7 +32,8 @@ for (const [value, problem] of [
   ['text', ': a string'],
   [null, ': null'],
 ] as const) {
-  test(`${JSON.stringify(value)} is a problem that names the field and what was found`, () => assert.deepEqual(read(value).problems, [problem]))
+  test(`${JSON.stringify(value)} is a problem that names the field and what was found`, () =>
+    assert.deepEqual(read(value).problems, [problem]))
 }
 
 test('a list has a bound', () => {

@@ -8,11 +8,18 @@ function leaf(message: string, path: string | undefined, details = '', more: Par
 }
 
 test('a leaf is its message, its paths, and its details on the next line', () => {
-  assert.equal(errorText([leaf('failed policy: p', 'spec.containers[0].image', 'app no')]), 'failed policy: p: spec.containers[0].image\napp no')
+  assert.equal(
+    errorText([leaf('failed policy: p', 'spec.containers[0].image', 'app no')]),
+    'failed policy: p: spec.containers[0].image\napp no',
+  )
 })
 
 test('leaves that say the same are one leaf with sorted paths, each once', () => {
-  const text = errorText([leaf('m', 'spec.initContainers[0].image', 'd'), leaf('m', 'spec.containers[0].image', 'd'), leaf('m', 'spec.containers[0].image', 'd')])
+  const text = errorText([
+    leaf('m', 'spec.initContainers[0].image', 'd'),
+    leaf('m', 'spec.containers[0].image', 'd'),
+    leaf('m', 'spec.containers[0].image', 'd'),
+  ])
   assert.equal(text, 'm: spec.containers[0].image, spec.initContainers[0].image\nd')
 })
 
@@ -21,7 +28,10 @@ test('leaves that differ in details stay apart, ordered by message and then deta
 })
 
 test('a leaf without a path keeps the colon and the space', () => {
-  assert.equal(errorText([leaf('context was canceled before validation completed', undefined)]), 'context was canceled before validation completed: ')
+  assert.equal(
+    errorText([leaf('context was canceled before validation completed', undefined)]),
+    'context was canceled before validation completed: ',
+  )
 })
 
 test('added lines follow the leaf that they explain, whatever it is merged with', () => {

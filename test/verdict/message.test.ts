@@ -14,7 +14,11 @@ function signature(reason: Reason): Decision {
   return anyOf({ about: 'signature', form: 'annotations', manifest: 'sha256:bb', layer: 0 }, [because(check, reason)], invalid)
 }
 function lookup(place: 'tag' | 'referrers', ...parts: Decision[]): Decision {
-  return anyOf({ about: 'lookup', place, where: 'r.example/p' }, parts, place === 'tag' ? { code: 'no-signatures' } : { code: 'no-referrers' })
+  return anyOf(
+    { about: 'lookup', place, where: 'r.example/p' },
+    parts,
+    place === 'tag' ? { code: 'no-signatures' } : { code: 'no-referrers' },
+  )
 }
 function told(...lookups: Decision[]) {
   const authority = anyOf({ about: 'authority', name: 'official', by: 'key', image: 'r.example/p@sha256:aa' }, lookups, invalid)
@@ -26,12 +30,21 @@ test('no signature anywhere is what the lookup of the tag says', () => {
 })
 
 test('signatures that do not match are told one by one, joined by a newline and a space', () => {
-  assert.deepEqual(told(lookup('tag', signature(invalid), signature(invalid)), lookup('referrers')).texts, [`${prefix}no matching signatures: ${invalid.detail}\n ${invalid.detail}`])
+  assert.deepEqual(told(lookup('tag', signature(invalid), signature(invalid)), lookup('referrers')).texts, [
+    `${prefix}no matching signatures: ${invalid.detail}\n ${invalid.detail}`,
+  ])
 })
 
 test('a registry that refuses is told in its own words, never as a missing signature', () => {
-  const refused = lookup('tag', because(check, forbidden), because(check, { code: 'credentials-tried', tried: ['Secret demo/regcred', 'anonymous'] }))
-  assert.deepEqual(told(refused, lookup('referrers')), { texts: [prefix + forbidden.text], added: ['credentials tried, in order: Secret demo/regcred, anonymous'] })
+  const refused = lookup(
+    'tag',
+    because(check, forbidden),
+    because(check, { code: 'credentials-tried', tried: ['Secret demo/regcred', 'anonymous'] }),
+  )
+  assert.deepEqual(told(refused, lookup('referrers')), {
+    texts: [prefix + forbidden.text],
+    added: ['credentials tried, in order: Secret demo/regcred, anonymous'],
+  })
 })
 
 test('referrers that could not be read are a further line', () => {
@@ -50,6 +63,10 @@ test('at most five lines are added', () => {
 })
 
 test('a policy that cannot be carried out says why, without the prefix of an authority', () => {
-  const broken = anyOf({ about: 'policy', name: 'p', mode: 'enforce' }, [because(check, { code: 'key-unusable', cause: 'secret "nope" not found' })], invalid)
+  const broken = anyOf(
+    { about: 'policy', name: 'p', mode: 'enforce' },
+    [because(check, { code: 'key-unusable', cause: 'secret "nope" not found' })],
+    invalid,
+  )
   assert.deepEqual(blame(broken), { texts: ['secret "nope" not found'], added: [] })
 })

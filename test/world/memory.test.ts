@@ -66,7 +66,10 @@ test('the same question asked at the same time is asked once, and all get the an
 
 test('work that throws is not remembered, and the next one tries again', async () => {
   const m = memory()
-  await assert.rejects(m.judged('key', MINUTE, () => Promise.reject(new Error('bug'))), /bug/)
+  await assert.rejects(
+    m.judged('key', MINUTE, () => Promise.reject(new Error('bug'))),
+    /bug/,
+  )
   assert.equal(await m.judged('key', MINUTE, async () => judged(pass)), pass)
 })
 

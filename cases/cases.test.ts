@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import type { Snapshot } from '../src/policy/compile.ts'
+import { compile } from '../src/policy/compile.ts'
+import { silent } from '../src/world/log.ts'
+import { readManifests } from '../src/world/manifests.ts'
+import { uncounted } from '../src/world/metrics.ts'
+import { answerers } from '../programs/webhook/answer.ts'
+import { reach } from '../programs/webhook/reach.ts'
+import { parse } from '../programs/cli/parse.ts'
+import { recordedHosts, replay } from './replay.ts'
+
+/**
+ * Recorded answers of the controller that Sealgate stands in for, to recorded requests. The lines of an answer have to be there, in their
+ * order; lines between them are Sealgate's own. Where Sealgate differs on purpose, `differences.md` says how and why.
+ */
+const folder = join(import.meta.dirname, 'recorded')
+const systemNamespace = 'cosign-system'
+const at = '2026-11-23T18:00:00Z'
+
+type Expected = { readonly allowed: boolean; readonly message: string | null; readonly warnings: readonly string[] | null; readonly patch: readonly object[] | null }
+type Recorded = Expected & { readonly unstable?: boolean; readonly variants?: readonly Expected[] }
+type Given = { readonly title: string; readonly path: string; readonly tags: readonly string[] }
+
+/** The rows of the table in `differences.md`: case, what is different (`verdict`, `wording` or `patch`), what the answer is now. */
+const differences = new Map(
+  readFileSync(join(import.meta.dirname, 'differences.md'), 'utf8')
+    .split('\n')
+    .flatMap((line) => {
+      const [, name, verdict] = /^\| `([a-z0-9-]+)` +\| (admitted|refused) +\|/.exec(line) ?? []
+      return name === undefined ? [] : [[name, verdict === 'admitted'] as const]
+    }),
+)
+
+let registry: Awaited<ReturnType<typeof replay>>
+before(async () => {
+  registry = await replay()
+})
+after(() => registry.close())
+
+const names = readdirSync(folder).toSorted()
+for (const name of names) {
+  const given = JSON.parse(readFileSync(join(folder, name, 'case.json'), 'utf8')) as Given
+  test(`${name}: ${given.title}`, async () => {
+    const got = await answer(name, given)
+    const recorded = JSON.parse(readFileSync(join(folder, name, 'expect.json'), 'utf8')) as Recorded
+    const variants = recorded.variants ?? [recorded]
+    const inAnyOrder = recorded.unstable === true || ['any-of', 'multi-policy', 'all-of'].some((tag) => given.tags.includes(tag))
+    const agrees = variants.some((wanted) => isAsRecorded(got, wanted, inAnyOrder))
+    const different = differences.get(name)
+    if (different === undefined) assert.ok(agrees, JSON.stringify({ got, recorded }, null, 1))
+    else {
+      assert.ok(!agrees, 'differences.md lists it, but there is no difference any more')
+      assert.equal(got.allowed, different, JSON.stringify(got))
+    }
+  })
+}
+
+test('every difference that is listed is about a case that exists', () => {
+  for (const name of differences.keys()) assert.ok(names.includes(name), name)
+})
+
+async function answer(name: string, { path }: Given): Promise<Expected> {
+  const objects = join(folder, name, 'objects')
+  const manifests = [...(existsSync(objects) ? [objects] : []), join(import.meta.dirname, 'base.yaml')]
+  const mirrors = recordedHosts.flatMap((host) => ['--mirror', `${host}=http://127.0.0.1:${registry.port}/${host},credentials`])
+  const parsed = parse('review', ['--at', at, ...mirrors], {})
+  assert.ok(parsed.ok)
+  const cluster = await readManifests(manifests, { systemNamespace, log: silent })
+  const snapshot = withoutFallback(compile(cluster.objects(), systemNamespace))
+  const { around, registry: client } = await reach(parsed.settings, cluster, () => snapshot, uncounted, {})
+  const answerer = answerers(() => snapshot, around, uncounted).get(path)
+  assert.ok(answerer, path)
+  const { status, body } = await answerer(readFileSync(join(folder, name, 'review.json')), { at: performance.now() + 20_000 })
+  await client.close()
+  assert.equal(status, 200, body)
+  const { response } = JSON.parse(body) as { response: { allowed: boolean; status?: { message: string }; warnings?: string[]; patch?: string } }
+  const patch = response.patch === undefined ? null : (JSON.parse(Buffer.from(response.patch, 'base64').toString()) as { path: string }[])
+  return { allowed: response.allowed, message: response.status?.message ?? null, warnings: response.warnings ?? null, patch: patch?.toSorted((a, b) => (a.path < b.path ? -1 : 1)) ?? null }
+}
+
+/** The controller that was recorded has no keyless fallback: without any policy, `no-match-policy` decides there. */
+function withoutFallback(snapshot: Snapshot): Snapshot {
+  return { ...snapshot, settings: { ...snapshot.settings, withoutPolicies: 'no-match-policy' } }
+}
+
+function isAsRecorded(got: Expected, wanted: Expected, inAnyOrder: boolean): boolean {
+  const has = inAnyOrder ? hasAll : hasInOrder
+  return (
+    got.allowed === wanted.allowed &&
+    JSON.stringify(sorted(got.patch)) === JSON.stringify(sorted(wanted.patch)) &&
+    has(lines(wanted.message), lines(got.message)) &&
+    has(lines(wanted.warnings), lines(got.warnings))
+  )
+}
+
+function lines(text: string | readonly string[] | null): string[] {
+  return (typeof text === 'string' ? [text] : (text ?? [])).flatMap((t) => t.split('\n')).filter((line) => line !== '')
+}
+
+function hasInOrder(wanted: readonly string[], got: readonly string[]): boolean {
+  let from = 0
+  return wanted.every((line) => (from = got.indexOf(line, from) + 1) > 0)
+}
+
+function hasAll(wanted: readonly string[], got: readonly string[]): boolean {
+  return wanted.every((line) => got.includes(line))
+}
+
+function sorted(patch: Expected['patch']): unknown {
+  return patch === null || patch.length === 0 ? null : patch.map((operation) => Object.entries(operation).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+}
