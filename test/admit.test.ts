@@ -1,0 +1,518 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { bundleReferrer, makeSigner, signBundle, signOldForm, signatureManifest, signatureReferrer } from '../fakes/signer.ts'
+import { about, deployment, Desk, dockerConfig, pod } from './desk.ts'
+
+const signer = makeSigner()
+const other = makeSigner()
+const official = { name: 'official', key: { data: signer.pem } }
+const pass = { static: { action: 'pass' } }
+const refuse = { static: { action: 'fail', message: 'no' } }
+
+/** A desk with an image `registry.example/app`, signed with the official key in the old form. */
+async function signed(options: Parameters<typeof Desk.open>[0] = {}) {
+  const desk = await Desk.open({ policies: { p: about(official) }, ...options })
+  const image = desk.image('app')
+  desk.push('app', signatureManifest(image.digest, [signOldForm(signer, image.digest)]))
+  return { desk, image, name: `registry.example/app@${image.digest}` }
+}
+
+describe('a signed image', () => {
+  test('is admitted, and the second time no registry is asked', async () => {
+    const { desk, name } = await signed()
+    await using _ = desk
+    assert.equal((await desk.validate(pod(name))).allowed, true)
+    const asked = desk.fake.seen.length
+    assert.equal((await desk.validate(pod(name))).allowed, true)
+    assert.equal((await desk.validate(deployment(name))).allowed, true)
+    assert.equal(desk.fake.seen.length, asked)
+  })
+
+  test('is refused when the policy has another key, though it passed under the first one', async () => {
+    const { desk, name } = await signed()
+    await using _ = desk
+    assert.equal((await desk.validate(pod(name))).allowed, true)
+    desk.use({ p: about({ name: 'official', key: { data: other.pem } }) })
+    const { allowed, message } = await desk.validate(pod(name))
+    assert.equal(allowed, false)
+    assert.equal(
+      message,
+      `validation failed: failed policy: p: spec.containers[0].image\n${name} signature key validation failed for authority official for ${name}: no matching signatures: invalid signature when validating ASN.1 encoded signature`,
+    )
+  })
+
+  test('lesson 47: the same digest in a repository without its signature does not inherit the pass', async () => {
+    const { desk, name } = await signed()
+    await using _ = desk
+    assert.equal((await desk.validate(pod(name))).allowed, true)
+    const copy = desk.image('copy', 'app')
+    assert.equal(name.endsWith(copy.digest), true)
+    assert.equal((await desk.validate(pod(`registry.example/copy@${copy.digest}`))).allowed, false)
+  })
+
+  for (const [form, push] of [
+    ['as a bundle among the referrers', (image) => bundleReferrer(image, signBundle(signer, image.digest))],
+    ['as an OCI 1.1 signature among the referrers', (image) => signatureReferrer(image, [signOldForm(signer, image.digest)])],
+  ] as const satisfies [string, (image: Parameters<typeof bundleReferrer>[0]) => ReturnType<typeof bundleReferrer>][]) {
+    for (const referrers of ['api', 404] as const) {
+      test(`${form} is found ${referrers === 'api' ? 'by the API' : 'by the fallback tag'}`, async () => {
+        await using desk = await Desk.open({ policies: { p: about(official) }, registry: { referrers } })
+        const image = desk.image('app')
+        const pushed = push(image)
+        desk.push('app', pushed)
+        if (referrers !== 'api') {
+          const { manifest } = pushed
+          const entry = { mediaType: manifest.mediaType, digest: manifest.digest, size: manifest.bytes.length }
+          desk.fake.manifest(
+            'app',
+            { schemaVersion: 2, mediaType: 'application/vnd.oci.image.index.v1+json', manifests: [entry] },
+            `sha256-${image.digest.slice(7)}`,
+          )
+        }
+        assert.equal((await desk.validate(pod(`registry.example/app@${image.digest}`))).allowed, true)
+      })
+    }
+  }
+
+  test('a bundle signed with another key is told on a further line', async () => {
+    await using desk = await Desk.open({ policies: { p: about(official) } })
+    const image = desk.image('app')
+    desk.push('app', bundleReferrer(image, signBundle(other, image.digest)))
+    const { allowed, message } = await desk.validate(pod(`registry.example/app@${image.digest}`))
+    assert.equal(allowed, false)
+    const [, first, second] = message.split('\n')
+    assert.match(first ?? '', /: no signatures found$/)
+    assert.match(second ?? '', /^a bundle among the referrers does not pass either: /)
+  })
+
+  test('referrers that cannot be read never undo a pass', async () => {
+    const { desk, name } = await signed({ registry: { referrers: 500 } })
+    await using _ = desk
+    assert.equal((await desk.validate(pod(name))).allowed, true)
+  })
+
+  test('referrers that cannot be read make an unsigned image unknown, on a further line', async () => {
+    await using desk = await Desk.open({ policies: { p: about(official) }, registry: { referrers: 500 } })
+    const image = desk.image('app')
+    const { allowed, message, admission } = await desk.validate(pod(`registry.example/app@${image.digest}`))
+    assert.equal(allowed, false)
+    assert.equal(admission.decision?.outcome, 'unknown')
+    assert.match(message.split('\n')[1] ?? '', /: no signatures found$/)
+    assert.match(message.split('\n')[2] ?? '', /^the referrers could not be read: GET http:\/\/registry.example\/v2\/app\/referrers\//)
+  })
+
+  test('its signature may lie in another repository and under a prefix', async () => {
+    const source = [{ oci: 'registry.example/sigs', tagPrefix: 'x-' }]
+    await using desk = await Desk.open({ policies: { p: about({ ...official, source }) } })
+    const image = desk.image('app')
+    const name = `registry.example/app@${image.digest}`
+    desk.push('app', signatureManifest(image.digest, [signOldForm(signer, image.digest)]))
+    assert.equal((await desk.validate(pod(name))).allowed, false, 'beside the image it does not count')
+    desk.push('sigs', signatureManifest(image.digest, [signOldForm(signer, image.digest)], 'x-'))
+    assert.equal((await desk.validate(pod(name))).allowed, true)
+  })
+
+  test('a signature of another image does not count', async () => {
+    await using desk = await Desk.open({ policies: { p: about(official) } })
+    const image = desk.image('app')
+    const foreign = desk.image('foreign')
+    desk.push('app', signatureManifest(image.digest, [signOldForm(signer, foreign.digest)]))
+    const { allowed, message } = await desk.validate(pod(`registry.example/app@${image.digest}`))
+    assert.equal(allowed, false)
+    assert.match(message, new RegExp(`invalid or missing digest in claim: ${foreign.digest}`))
+  })
+
+  test('of several signatures one suffices', async () => {
+    await using desk = await Desk.open({ policies: { p: about(official) } })
+    const image = desk.image('app')
+    desk.push('app', signatureManifest(image.digest, [signOldForm(other, image.digest), signOldForm(signer, image.digest)]))
+    assert.equal((await desk.validate(pod(`registry.example/app@${image.digest}`))).allowed, true)
+  })
+})
+
+describe('policies', () => {
+  test('any authority suffices, whatever the others say', async () => {
+    const { desk, name } = await signed({ policies: { p: about({ name: 'first', key: { data: other.pem } }, official) } })
+    await using _ = desk
+    assert.equal((await desk.validate(pod(name))).allowed, true)
+  })
+
+  test('every policy that matches has to pass, and each says why not in name order', async () => {
+    const { desk, name } = await signed({ policies: { b: about(refuse), a: about({ key: { data: other.pem } }), c: about(official) } })
+    await using _ = desk
+    const { allowed, message } = await desk.validate(pod(name))
+    assert.equal(allowed, false)
+    assert.deepEqual(message.match(/failed policy: \w/g), ['failed policy: a', 'failed policy: b'])
+  })
+
+  test('a policy with a static pass asks no registry', async () => {
+    const { desk, name } = await signed({ policies: { p: about({ key: { data: other.pem } }, pass) } })
+    await using _ = desk
+    assert.equal((await desk.validate(pod(name))).allowed, true)
+    assert.equal(desk.fake.seen.length, 0)
+  })
+
+  test('warn mode admits with the same words as warnings, time-outs included', async () => {
+    const { desk, name } = await signed({ policies: { p: { ...about({ name: 'a', key: { data: other.pem } }), mode: 'warn' } } })
+    await using _ = desk
+    const judged = await desk.validate(pod(name))
+    assert.equal(judged.allowed, true)
+    assert.equal(judged.warnings[0], 'failed policy: p: spec.containers[0].image')
+    desk.fake.misbehave('/app/', { late: 300 })
+    const late = await desk.validate(pod(name), {}, 50)
+    assert.equal(late.allowed, true)
+    assert.deepEqual(late.codes, ['deadline'])
+  })
+
+  test('a registry that is down is «unknown», never «not signed», and refuses', async () => {
+    const { desk, name } = await signed()
+    await using _ = desk
+    desk.fake.misbehave('/app/', { status: 403, body: '{"errors":[{"code":"DENIED","message":"denied"}]}' })
+    const { allowed, message, codes } = await desk.validate(pod(name))
+    assert.equal(allowed, false)
+    assert.match(
+      message,
+      /for authority official for registry\.example\/app@sha256:[0-9a-f]{64}: GET http:\/\/registry\.example\/v2\/app\/manifests\/sha256-[0-9a-f]{64}\.sig: DENIED: denied\n/,
+    )
+    assert.ok(codes.includes('registry-refused'))
+    assert.ok(!codes.includes('no-signatures'))
+  })
+
+  test('two containers of one image that fail the same way are one leaf with two paths', async () => {
+    await using desk = await Desk.open({ policies: { p: about(refuse) } })
+    const name = `registry.example/app@sha256:${'a'.repeat(64)}`
+    const { message } = await desk.validate(pod(name, name))
+    assert.equal(
+      message,
+      `validation failed: failed policy: p: spec.containers[0].image, spec.containers[1].image\n${name} disallowed by static policy: no`,
+    )
+  })
+
+  for (const [spec, why] of [
+    [{ policy: { type: 'cue', data: 'a: 1' } }, 'spec.policy is not carried out by this version, so it never counts as satisfied'],
+    [{ mode: 'audit' }, 'invalid value: audit: spec.mode\nunsupported mode'],
+  ] as const) {
+    test(`a policy that cannot be carried out still speaks about its images, and refuses: ${why.split('\n')[0]}`, async () => {
+      const { desk, name } = await signed({
+        policies: { p: { ...about(official, pass), ...spec } },
+        settings: { 'no-match-policy': 'allow' },
+      })
+      await using _ = desk
+      const { allowed, message } = await desk.validate(pod(name))
+      assert.equal(allowed, false)
+      assert.equal(message, `validation failed: failed policy: p: spec.containers[0].image\n${name} ${why}`)
+    })
+  }
+
+  test('an authority with a field that is not carried out refuses, and a good one beside it still passes', async () => {
+    const { desk, name } = await signed({
+      policies: { p: about({ ...official, name: 'logged', ctlog: { url: 'https://rekor.example' } }) },
+    })
+    await using _ = desk
+    assert.match((await desk.validate(pod(name))).message, /spec\.authorities\[0\]\.ctlog is not carried out/)
+    desk.use({ p: about({ ...official, ctlog: { url: 'https://rekor.example' } }, official) })
+    assert.equal((await desk.validate(pod(name))).allowed, true)
+  })
+})
+
+describe('an image named by tag', () => {
+  const tag = 'registry.example/app:v1'
+  const missing = 'registry.example/gone:v1'
+
+  test('is refused by validation with the specified first line, and then the registry’s reason', async () => {
+    const { desk } = await signed()
+    await using _ = desk
+    const { allowed, message } = await desk.validate(pod(missing))
+    assert.equal(allowed, false)
+    const [first, second] = message.split('\n')
+    assert.equal(first, `validation failed: invalid value: ${missing} must be an image digest: spec.containers[0].image`)
+    assert.match(second ?? '', /^the tag could not be resolved to a digest: GET http:\/\/registry\.example\/v2\/gone\/manifests\/v1: /)
+  })
+
+  test('is refused even when the registry answers by now, and is told to try again', async () => {
+    const { desk } = await signed()
+    await using _ = desk
+    const { allowed, message } = await desk.validate(pod(tag))
+    assert.equal(allowed, false)
+    assert.match(message, /\nthe tag could not be resolved when the object was admitted, but can be now: try again$/)
+  })
+
+  test('is admitted where every policy that may speak about it is a static pass', async () => {
+    await using desk = await Desk.open({ policies: { p: about(pass) } })
+    assert.equal((await desk.validate(pod(missing))).allowed, true)
+    assert.equal(desk.fake.seen.length, 0)
+  })
+
+  test('is not admitted by a static pass for one digest only', async () => {
+    await using desk = await Desk.open({
+      policies: { p: { images: [{ glob: `registry.example/gone@sha256:${'a'.repeat(64)}` }], authorities: [pass] } },
+    })
+    assert.equal((await desk.validate(pod(missing))).allowed, false)
+  })
+
+  test('is admitted with a warning where every policy that speaks about it is in warn mode', async () => {
+    await using desk = await Desk.open({ policies: { p: { ...about(official), mode: 'warn' } } })
+    const { allowed, warnings } = await desk.validate(pod(missing))
+    assert.equal(allowed, true)
+    assert.equal(warnings[0], `invalid value: ${missing} must be an image digest: spec.containers[0].image`)
+  })
+
+  for (const [setting, allowed] of [
+    ['deny', false],
+    ['warn', true],
+    ['allow', true],
+  ] as const) {
+    test(`that no policy speaks about is ${allowed ? 'admitted' : 'refused'} with no-match-policy: ${setting}`, async () => {
+      await using desk = await Desk.open({
+        policies: { p: { images: [{ glob: 'other.example/**' }], authorities: [official] } },
+        settings: { 'no-match-policy': setting },
+      })
+      assert.equal((await desk.validate(pod(missing))).allowed, allowed)
+    })
+  }
+
+  test('may be spoken about by a policy for one digest, so no-match-policy does not let it pass', async () => {
+    const policies = { p: { images: [{ glob: `registry.example/gone@sha256:${'a'.repeat(64)}` }], authorities: [official] } }
+    await using desk = await Desk.open({ policies, settings: { 'no-match-policy': 'allow' } })
+    assert.equal((await desk.validate(pod(missing))).allowed, false)
+  })
+
+  test('is resolved by mutation, each distinct tag once', async () => {
+    const { desk, image } = await signed()
+    await using _ = desk
+    const { patch } = await desk.mutate(pod(tag, tag, missing))
+    assert.deepEqual(
+      patch.map(({ path, value }) => [path, value]),
+      [
+        ['/spec/containers/0/image', `${tag}@${image.digest}`],
+        ['/spec/containers/1/image', `${tag}@${image.digest}`],
+      ],
+    )
+    assert.equal(desk.fake.seen.filter((s) => s.path.endsWith('/app/manifests/v1')).length, 1)
+  })
+
+  test('lesson 3: a registry that alternates its answers never wins: the digest that was resolved is the one that is judged', async () => {
+    const { desk, image } = await signed()
+    await using _ = desk
+    const evil = desk.image('app', 'evil', 'evil')
+    desk.fake.tag('app', 'v1', image.digest, evil.digest)
+    for (const digest of [image.digest, evil.digest]) {
+      const { patch } = await desk.mutate(pod(tag))
+      assert.equal(patch[0]?.value, `${tag}@${digest}`)
+      assert.equal((await desk.validate(pod(patch[0]!.value))).allowed, digest === image.digest)
+    }
+  })
+
+  test('with tag-resolution: digest-only loses its tag', async () => {
+    const { desk, image } = await signed({ settings: { 'tag-resolution': 'digest-only' } })
+    await using _ = desk
+    assert.equal((await desk.mutate(pod(tag))).patch[0]?.value, `registry.example/app@${image.digest}`)
+  })
+
+  test('with tag-resolution-for: pods a template keeps it and is judged by what it means now', async () => {
+    const { desk, image } = await signed({ settings: { 'tag-resolution-for': 'pods' } })
+    await using _ = desk
+    assert.deepEqual((await desk.mutate(deployment(tag))).patch, [])
+    assert.equal((await desk.mutate(pod(tag))).patch[0]?.value, `${tag}@${image.digest}`)
+    assert.equal((await desk.validate(deployment(tag))).allowed, true)
+    assert.equal((await desk.validate(deployment(missing))).allowed, false)
+    assert.equal((await desk.validate(pod(tag))).allowed, false, 'a Pod by tag is not admitted')
+  })
+
+  test('that cannot be resolved leaves the object as it is', async () => {
+    const { desk } = await signed()
+    await using _ = desk
+    desk.fake.misbehave('/app/', { status: 401 })
+    const { allowed, patch } = await desk.mutate(pod(tag))
+    assert.deepEqual([allowed, patch], [true, []])
+  })
+
+  test('takes no more of a mutation than its budget', async () => {
+    const { desk } = await signed()
+    await using _ = desk
+    desk.fake.misbehave('/app/', { late: 2_000 })
+    const { allowed, patch } = await desk.mutate(pod(tag), {}, 50)
+    assert.deepEqual([allowed, patch], [true, []])
+  })
+})
+
+describe('without policies', () => {
+  const name = `registry.example/app@sha256:${'a'.repeat(64)}`
+
+  test('the keyless fallback is not carried out yet, so it refuses and says so', async () => {
+    await using desk = await Desk.open({})
+    const { allowed, message } = await desk.validate(pod(name))
+    assert.equal(allowed, false)
+    assert.match(
+      message,
+      /there is no ClusterImagePolicy, so images are verified keyless .* which this version does not carry out: spec\.containers\[0\]\.image$/,
+    )
+  })
+
+  test('with keyless: disabled the fallback refuses and names the setting', async () => {
+    await using desk = await Desk.open({ settings: { keyless: 'disabled' } })
+    assert.match((await desk.validate(pod(name))).message, /keyless: disabled/)
+  })
+
+  test('with without-policies: no-match-policy that setting decides', async () => {
+    await using desk = await Desk.open({ settings: { 'without-policies': 'no-match-policy', 'no-match-policy': 'allow' } })
+    assert.equal((await desk.validate(pod(name))).allowed, true)
+  })
+
+  test('lesson 10: a list that could not be read is not an empty one: everything is refused', async () => {
+    await using desk = await Desk.open({
+      policiesIncomplete: 'the API server does not answer',
+      settings: { 'without-policies': 'no-match-policy', 'no-match-policy': 'allow' },
+    })
+    const { allowed, message } = await desk.validate(pod(name))
+    assert.equal(allowed, false)
+    assert.match(message, /the policies in force are not known: the API server does not answer/)
+  })
+})
+
+describe('credentials', () => {
+  const name = (digest: string) => `registry.example/private/app@${digest}`
+
+  async function closed(options: Parameters<typeof Desk.open>[0] = {}) {
+    const desk = await Desk.open({ policies: { p: about(official) }, ...options })
+    const image = desk.image('private/app')
+    desk.push('private/app', signatureManifest(image.digest, [signOldForm(signer, image.digest)]))
+    desk.fake.protect('private/', { scheme: 'basic', username: 'puller', password: 's3cret' })
+    return { desk, image }
+  }
+  const right = dockerConfig('demo', 'regcred', 'puller', 's3cret')
+  const wrong = dockerConfig('demo', 'wrong', 'puller', 'guess')
+
+  test('of the workload open its registry; without them the denial says what was tried, never with what', async () => {
+    const { desk, image } = await closed({ secrets: [right, wrong] })
+    await using _ = desk
+    const withSecrets = (...names: string[]) => ({
+      ...pod(name(image.digest)),
+      spec: { ...pod(name(image.digest)).spec, imagePullSecrets: names.map((n) => ({ name: n })) },
+    })
+    assert.equal((await desk.validate(withSecrets('regcred'))).allowed, true)
+    const refused = await desk.validate(withSecrets('wrong'))
+    assert.equal(refused.allowed, false)
+    assert.match(refused.message, /\ncredentials tried, in order: Secret demo\/wrong, anonymous/)
+    assert.ok(!refused.message.includes('guess'))
+    assert.equal((await desk.validate(withSecrets('wrong', 'regcred'))).allowed, true, 'after a 401 the next one is tried')
+  })
+
+  test('of the ServiceAccount count too', async () => {
+    const { desk, image } = await closed({ secrets: [right], accountSecrets: ['regcred'] })
+    await using _ = desk
+    assert.equal((await desk.validate(pod(name(image.digest)))).allowed, true)
+  })
+
+  test('lesson 47: a pass that needed credentials is not given to a workload without them', async () => {
+    const { desk, image } = await closed({ secrets: [right] })
+    await using _ = desk
+    const opened = { ...pod(name(image.digest)), spec: { ...pod(name(image.digest)).spec, imagePullSecrets: [{ name: 'regcred' }] } }
+    assert.equal((await desk.validate(opened)).allowed, true)
+    assert.equal((await desk.validate(pod(name(image.digest)))).allowed, false)
+  })
+
+  test('of signaturePullSecrets replace all others, from the controller’s namespace first', async () => {
+    const own = dockerConfig('cosign-system', 'sigcred', 'puller', 's3cret')
+    const policies = { p: about({ ...official, source: [{ signaturePullSecrets: [{ name: 'sigcred' }] }] }) }
+    const { desk, image } = await closed({ policies, secrets: [own] })
+    await using _ = desk
+    assert.equal((await desk.validate(pod(name(image.digest)))).allowed, true)
+    const fallen = await closed({
+      policies,
+      secrets: [dockerConfig('demo', 'sigcred', 'puller', 'guess'), right],
+      accountSecrets: ['regcred'],
+    })
+    await using __ = fallen.desk
+    const { allowed, message } = await fallen.desk.validate(pod(name(fallen.image.digest)))
+    assert.equal(allowed, false, 'the workload’s own would do, but are not tried')
+    assert.match(message, /credentials tried, in order: Secret demo\/sigcred$/m)
+  })
+
+  test('that cannot be read refuse at the pod spec; a static policy does not ask for them', async () => {
+    const { desk, image } = await closed({ secretsFail: 'secrets "regcred" is forbidden', accountSecrets: ['regcred'] })
+    await using _ = desk
+    assert.equal(
+      (await desk.validate(deployment(name(image.digest)))).message,
+      'validation failed: secrets "regcred" is forbidden: spec.template.spec',
+    )
+    desk.use({ p: { ...about(official), mode: 'warn' } })
+    assert.deepEqual((await desk.validate(pod(name(image.digest)))).warnings, ['secrets "regcred" is forbidden: spec'])
+    desk.use({ p: about(pass) })
+    assert.equal((await desk.validate(pod(name(image.digest)))).allowed, true)
+  })
+})
+
+describe('work', () => {
+  test('that outlives its request goes on, so that a retry succeeds', async () => {
+    const { desk, name } = await signed()
+    await using _ = desk
+    desk.fake.misbehave('/app/', { late: 100 })
+    const first = await desk.validate(pod(name), {}, 30)
+    assert.deepEqual([first.allowed, first.codes], [false, ['deadline']])
+    assert.match(first.message, /context was canceled before validation completed$/)
+    const asked = desk.fake.seen.length
+    assert.equal((await desk.validate(pod(name))).allowed, true)
+    assert.ok(desk.fake.seen.length <= asked + 1, 'the retry joins what was under way')
+  })
+
+  test('for the same image is done once, however many ask at the same time', async () => {
+    const { desk, name } = await signed()
+    await using _ = desk
+    const answers = await Promise.all(Array.from({ length: 50 }, () => desk.validate(pod(name, name))))
+    assert.ok(answers.every((a) => a.allowed))
+    assert.equal(desk.fake.seen.filter((s) => s.path.endsWith('.sig')).length, 1)
+  })
+
+  test('is not remembered when it could not be found out', async () => {
+    const { desk, name } = await signed()
+    await using _ = desk
+    desk.fake.misbehave('/app/', { status: 403 })
+    assert.equal((await desk.validate(pod(name))).allowed, false)
+    desk.fake.behave()
+    assert.equal((await desk.validate(pod(name))).allowed, true)
+  })
+
+  test('with remember-passes: 0 is done at every admission', async () => {
+    const { desk, name } = await signed({ settings: { 'remember-passes': '0' } })
+    await using _ = desk
+    await desk.validate(pod(name))
+    const asked = desk.fake.seen.length
+    await desk.validate(pod(name))
+    assert.ok(desk.fake.seen.length > asked)
+  })
+})
+
+for (const [lesson, spec, path] of [
+  [26, { initContainers: [{ image: 'IMAGE' }] }, 'spec.initContainers[0].image'],
+  [27, { ephemeralContainers: [{ image: 'IMAGE' }] }, 'spec.ephemeralContainers[0].image'],
+  [28, { volumes: [{ image: { reference: 'IMAGE' } }] }, 'spec.volumes[0].image'],
+] as const) {
+  test(`lesson ${lesson}: an image in ${path} is judged like any other`, async () => {
+    await using desk = await Desk.open({ policies: { p: about(refuse) } })
+    const name = `registry.example/app@sha256:${'a'.repeat(64)}`
+    const object = { metadata: {}, spec: { containers: [], ...(JSON.parse(JSON.stringify(spec).replaceAll('IMAGE', name)) as object) } }
+    assert.equal(
+      (await desk.validate(object)).message,
+      `validation failed: failed policy: p: ${path}\n${name} disallowed by static policy: no`,
+    )
+  })
+}
+
+test('lesson 13: nothing that an object says of itself is believed as proof', async () => {
+  await using desk = await Desk.open({ policies: { p: about(official) } })
+  const image = desk.image('app')
+  const annotations = { 'policy.sigstore.dev/verified': 'true', 'image-verification-outcomes': '{"all":"pass"}' }
+  const object = { ...pod(`registry.example/app@${image.digest}`), metadata: { name: 'app', annotations } }
+  assert.equal((await desk.validate(object)).allowed, false)
+})
+
+test('lesson 14: a Pod with owner references is judged like any other', async () => {
+  await using desk = await Desk.open({ policies: { p: about(official) } })
+  const image = desk.image('app')
+  const object = {
+    ...pod(`registry.example/app@${image.digest}`),
+    metadata: { name: 'app', ownerReferences: [{ kind: 'ReplicaSet', name: 'rs', uid: 'u', controller: true }] },
+  }
+  assert.equal((await desk.validate(object)).allowed, false)
+})
