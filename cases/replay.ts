@@ -9,7 +9,7 @@ const folder = join(import.meta.dirname, 'registry')
 type Auth = { readonly type: 'basic' | 'bearer'; readonly user: string; readonly password: string }
 type Host = { readonly referrers?: boolean; readonly auth?: Auth }
 type Fault = { readonly host: string; readonly path: string; readonly status: number; readonly body?: string; readonly headers?: Record<string, string> }
-type Index = Record<string, { readonly mediaType: string; readonly size: number }>
+type ContentList = Record<string, { readonly mediaType: string; readonly size: number }>
 type Manifest = { readonly subject?: { readonly digest?: string }; readonly artifactType?: string; readonly config?: { readonly mediaType?: string }; readonly annotations?: Record<string, string> }
 
 const hosts = json<Record<string, Host>>(join(folder, 'hosts.json'), {})
@@ -54,14 +54,14 @@ function answer(request: IncomingMessage, response: ServerResponse, port: number
 
 function manifest(response: ServerResponse, at: string, reference: string): void {
   const digest = reference.startsWith('sha256:') ? reference : json<Record<string, string>>(join(at, 'tags.json'), {})[reference]
-  const entry = digest === undefined ? undefined : json<Index>(join(at, 'index.json'), {})[digest]
+  const entry = digest === undefined ? undefined : json<ContentList>(join(at, 'content.json'), {})[digest]
   if (!entry || digest === undefined) return refuse(response, 404, 'MANIFEST_UNKNOWN', 'manifest unknown')
   response.setHeader('Docker-Content-Digest', digest)
   send(response, 200, readFileSync(manifestFile(at, digest)), entry.mediaType)
 }
 
 function referrers(response: ServerResponse, at: string, subject: string): void {
-  const found = Object.entries(json<Index>(join(at, 'index.json'), {})).flatMap(([digest, { mediaType }]) => {
+  const found = Object.entries(json<ContentList>(join(at, 'content.json'), {})).flatMap(([digest, { mediaType }]) => {
     const bytes = readFileSync(manifestFile(at, digest))
     const read = parsed(bytes.toString('utf8')) as Manifest | undefined
     if (read?.subject?.digest !== subject) return []
