@@ -72,8 +72,7 @@ async function fromFile(file: string): Promise<Asked> {
 async function fromStandardInput(): Promise<Buffer> {
   const chunks: Buffer[] = []
   let size = 0
-  for await (const chunk of process.stdin) {
-    const bytes = Buffer.from(chunk)
+  for await (const bytes of process.stdin as AsyncIterable<Buffer>) {
     size += bytes.length
     if (size > MAX_REVIEW_BYTES) throw new Error(`standard input: a review has at most ${MAX_REVIEW_BYTES} bytes`)
     chunks.push(bytes)

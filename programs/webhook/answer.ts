@@ -1,10 +1,8 @@
-import { nameOf } from '../../src/admission/kind.ts'
 import type { Review } from '../../src/admission/review.ts'
 import { readReview } from '../../src/admission/review.ts'
 import type { Access, Surroundings } from '../../src/admit.ts'
 import { mutate, validate } from '../../src/admit.ts'
 import type { Snapshot } from '../../src/policy/compile.ts'
-import { resourceOf } from '../../src/policy/subject.ts'
 import type { Metrics } from '../../src/world/metrics.ts'
 import type { About, Answerer } from './server.ts'
 
@@ -33,11 +31,10 @@ function aboutOf(review: Review, allowed: boolean, codes: readonly string[]): Ab
   return {
     uid: review.uid,
     operation: review.operation,
-    kind: nameOf(review.kind),
+    kind: review.kind.kind,
+    subResource: review.subResource,
     namespace: review.namespace,
     name: review.name,
-    resource: resourceOf(review.kind.kind),
-    subresource: review.subResource,
     user: review.user,
     allowed,
     codes,

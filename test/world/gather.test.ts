@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict'
+import { after, before, beforeEach, describe, test } from 'node:test'
+import type { Put } from '../../fakes/registry-content.ts'
+import { FakeRegistry } from '../../fakes/registry.ts'
+import type { Pushed } from '../../fakes/signer.ts'
+import { bundleReferrer, makeSigner, signatureManifest, signatureReferrer, signBundle, signOldForm } from '../../fakes/signer.ts'
+import type { Ask } from '../../src/policy/ask.ts'
+import type { RegistryAccess } from '../../src/world/credentials.ts'
+import { gather } from '../../src/world/gather.ts'
+import { keychainOf } from '../../src/world/keychain.ts'
+import { Memory } from '../../src/world/memory.ts'
+import { NO_PROXY } from '../../src/world/proxy.ts'
+import { Registry } from '../../src/world/registry.ts'
+
+const signer = makeSigner()
+const keychain = keychainOf([], [], Buffer.alloc(32))
+assert.ok(keychain.ok)
+const access: RegistryAccess = { keychain: keychain.value, scope: keychain.value.scope, renewed: async () => undefined }
+
+let fake: FakeRegistry
+let registry: Registry
+let memory: Memory
+let repositories = 0
+before(async () => {
+  fake = await FakeRegistry.start()
+  registry = new Registry({
+    mirrors: [],
+    insecureRegistries: [],
+    ca: () => [],
+    proxy: NO_PROXY,
+    userAgent: 'sealgate-test',
+    count: () => {},
+  })
+})
+beforeEach(() => {
+  memory = new Memory({ maxPassBytes: 1000, maxContentBytes: 1_000_000 })
+  fake.seen.length = 0
+  fake.behave()
+})
+after(async () => {
+  await registry.close()
+  await fake.close()
+})
+
+function pushed(): { readonly image: Put; readonly repository: string; push(...all: readonly Pushed[]): void } {
+  const repository = `app${repositories++}`
+  const image = fake.manifest(repository, { schemaVersion: 2, layers: [], annotations: { repository } })
+  return {
+    image,
+    repository,
+    push(...all) {
+      for (const { manifest, blobs, tag } of all) {
+        for (const blob of blobs) fake.blob(repository, blob.bytes)
+        fake.manifest(repository, manifest.bytes, tag, manifest.mediaType)
+      }
+    },
+  }
+}
+
+function asked(ask: Ask['ask'], repository: string, image: Put, tagPrefix = '') {
+  const place = { registry: fake.host, repository }
+  return gather(
+    { ask, place, digest: image.digest, tagPrefix, credentials: { of: 'workload' } },
+    access,
+    registry,
+    memory,
+    AbortSignal.timeout(5_000),
+  )
+}
+
+describe('by tag', () => {
+  test('every layer is a signature, with its annotations and payload', async () => {
+    const { image, repository, push } = pushed()
+    const signatures = [signOldForm(signer, image.digest), signOldForm(signer, image.digest, { optional: { a: 'b' } })]
+    push(signatureManifest(image.digest, signatures, 'x-'))
+    const found = await asked('signatures-by-tag', repository, image, 'x-')
+    assert.equal(found.state, 'found')
+    assert.deepEqual(found.state === 'found' && found.signatures.map((s) => [s.form, s.layer, s.form === 'annotations' && s.payload]), [
+      ['annotations', 0, signatures[0]?.payload],
+      ['annotations', 1, signatures[1]?.payload],
+    ])
+  })
+
+  test('payloads that signatures share are fetched once, and not again the next time', async () => {
+    const { image, repository, push } = pushed()
+    push(
+      signatureManifest(
+        image.digest,
+        [1, 2, 3].map(() => signOldForm(signer, image.digest)),
+      ),
+    )
+    await asked('signatures-by-tag', repository, image)
+    assert.equal(fake.seen.filter((s) => s.path.includes('/blobs/')).length, 1)
+    await asked('signatures-by-tag', repository, image)
+    assert.equal(fake.seen.filter((s) => s.path.includes('/blobs/')).length, 1)
+  })
+
+  test('no tag is no signature', async () => {
+    const { image, repository } = pushed()
+    assert.deepEqual(await asked('signatures-by-tag', repository, image), { state: 'absent' })
+  })
+
+  test('an error of the registry is not known to be anything', async () => {
+    const { image, repository } = pushed()
+    fake.misbehave('.sig', { status: 403 })
+    const found = await asked('signatures-by-tag', repository, image)
+    assert.equal(found.state === 'unknown' && found.reason.code, 'registry-refused')
+    assert.deepEqual(found.state === 'unknown' && found.tried, ['anonymous'])
+  })
+
+  test('a payload that cannot be fetched is the signature’s own trouble, and leaves its neighbours alone', async () => {
+    const { image, repository, push } = pushed()
+    const [first, second] = [signOldForm(signer, image.digest), signOldForm(signer, image.digest, { optional: { a: 'b' } })]
+    push(signatureManifest(image.digest, [first, second]))
+    fake.content.falsify(repository, fake.blob(repository, first.payload).digest, Buffer.from('other bytes'))
+    const found = await asked('signatures-by-tag', repository, image)
+    assert.deepEqual(found.state === 'found' && found.signatures.map((s) => s.form === 'annotations' && s.payload instanceof Uint8Array), [
+      false,
+      true,
+    ])
+  })
+
+  for (const [what, content] of [
+    ['text', Buffer.from('garbage')],
+    ['an index', Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: 'application/vnd.oci.image.index.v1+json', manifests: [] }))],
+  ] as const) {
+    test(`a tag that holds ${what} does not pass for «no signatures»`, async () => {
+      const { image, repository } = pushed()
+      fake.manifest(repository, content, `sha256-${image.digest.slice(7)}.sig`, 'application/vnd.oci.image.index.v1+json')
+      assert.equal((await asked('signatures-by-tag', repository, image)).state, 'unknown')
+    })
+  }
+})
+
+describe('by referrers', () => {
+  test('bundles and signatures of the old form are found', async () => {
+    const { image, repository, push } = pushed()
+    push(bundleReferrer(image, signBundle(signer, image.digest)), signatureReferrer(image, [signOldForm(signer, image.digest)]))
+    const found = await asked('signatures-by-referrers', repository, image)
+    assert.deepEqual(found.state === 'found' && found.signatures.map((s) => s.form).toSorted(), ['annotations', 'bundle'])
+  })
+
+  test('a bundle of an attestation is not fetched', async () => {
+    const { image, repository, push } = pushed()
+    push(bundleReferrer(image, signBundle(signer, image.digest), 'https://slsa.dev/provenance/v1'))
+    assert.deepEqual(await asked('signatures-by-referrers', repository, image), { state: 'absent' })
+    assert.equal(fake.seen.filter((s) => s.path.includes('/blobs/')).length, 0)
+  })
+
+  test('other referrers do not count', async () => {
+    const { image, repository } = pushed()
+    fake.manifest(repository, {
+      schemaVersion: 2,
+      artifactType: 'application/spdx+json',
+      config: fake.blob(repository, '{}'),
+      layers: [],
+      subject: image,
+    })
+    assert.deepEqual(await asked('signatures-by-referrers', repository, image), { state: 'absent' })
+  })
+
+  test('a referrer that cannot be read may be the signature, so nothing is known', async () => {
+    const { image, repository, push } = pushed()
+    push(bundleReferrer(image, signBundle(signer, image.digest)))
+    fake.misbehave(({ path }) => path.includes('/manifests/sha256:'), { status: 403 })
+    assert.equal((await asked('signatures-by-referrers', repository, image)).state, 'unknown')
+  })
+
+  test('of very many referrers a hundred are looked into, and the rest is told', async () => {
+    const { image, repository, push } = pushed()
+    for (let i = 0; i < 103; i++) push(bundleReferrer(image, signBundle(signer, image.digest, { predicate: { i } })))
+    const found = await asked('signatures-by-referrers', repository, image)
+    assert.deepEqual(found.state === 'found' && [found.signatures.length, found.beyond], [100, 3])
+  })
+})
