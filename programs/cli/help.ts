@@ -79,7 +79,9 @@ export function optionsReference(): string {
   const sections = commands
     .filter((c) => MORE[c] !== '')
     .map((c) => {
-      const rows = optionsOf(c).map(([name, o]) => `| ${cell(`\`${written(name, o)}\``)} | ${cell(facts(o).join('; '))} | ${cell(o.help)} |`)
+      const rows = optionsOf(c).map(
+        ([name, o]) => `| ${cell(`\`${written(name, o)}\``)} | ${cell(facts(o).join('; '))} | ${cell(o.help)} |`,
+      )
       return `## \`sealgate ${c}\`\n\n${DOES[c]}\n\n\`\`\`\n${USAGE[c]}\n\`\`\`\n\n| option | when not given | |\n| --- | --- | --- |\n${rows.join('\n')}\n`
     })
   const flags = Object.entries(notedFlags).map(([flag, n]) => `| \`--${flag}\` | ${cell(n.why)} |`)

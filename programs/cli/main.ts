@@ -48,7 +48,10 @@ function misused(text: string): number {
   return MISUSED
 }
 
+const LINGER = 1_000 // ms for what is left when a command has answered: connections that are kept, work that nobody waits for
+
 process.exitCode = await main(process.argv.slice(2)).catch((error: unknown) => {
   process.stderr.write(`sealgate: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
   return MISUSED
 })
+setTimeout(() => process.exit(), LINGER).unref()

@@ -1,6 +1,6 @@
+import { nearest } from './nearest.ts'
 import type { Command, Name, Option, Settings } from './options.ts'
 import { commands, flagOf, options, optionsOf } from './options.ts'
-import { nearest } from './nearest.ts'
 import { notedEnvironment, notedFlags } from './upstream.ts'
 import type { Taken, Value } from './values.ts'
 
@@ -17,7 +17,9 @@ export type Parsed =
  * Answers one line about the first thing that is wrong.
  */
 export function parse(command: Command, given: readonly string[], environment: Readonly<Record<string, string | undefined>>): Parsed {
-  const known = new Map(optionsOf(command).flatMap(([name, o]) => [flagOf(name), ...(o.alias ?? [])].map((flag) => [flag, { name, option: o }] as const)))
+  const known = new Map(
+    optionsOf(command).flatMap(([name, o]) => [flagOf(name), ...(o.alias ?? [])].map((flag) => [flag, { name, option: o }] as const)),
+  )
   const values = new Map<Name, unknown[]>()
   const files: string[] = []
   const notes: Note[] = []
@@ -54,7 +56,8 @@ export function parse(command: Command, given: readonly string[], environment: R
     follows = found.name === 'manifests' && !takesFiles(command) ? found.name : undefined
   }
 
-  if (files.length > 0 && !takesFiles(command)) return { ok: false, text: `unexpected argument ${files[0]}: sealgate ${command} takes options only` }
+  if (files.length > 0 && !takesFiles(command))
+    return { ok: false, text: `unexpected argument ${files[0]}: sealgate ${command} takes options only` }
   for (const [name, o] of optionsOf(command)) {
     const text = o.env === undefined ? undefined : environment[o.env]
     if (values.has(name) || text === undefined || text === '') continue
@@ -79,7 +82,8 @@ export function parse(command: Command, given: readonly string[], environment: R
 export function commandOf(given: string): Taken<Command> {
   const command = commands.find((c) => c === given)
   if (command) return { ok: true, value: command }
-  if (given.startsWith('-')) return { ok: false, text: `${given.split('=')[0]} stands before the command: sealgate COMMAND ${given.split('=')[0]}` }
+  if (given.startsWith('-'))
+    return { ok: false, text: `${given.split('=')[0]} stands before the command: sealgate COMMAND ${given.split('=')[0]}` }
   const near = nearest(given, commands)
   return { ok: false, text: near ? `unknown command ${given}: did you mean ${near}?` : `unknown command ${given}: see sealgate --help` }
 }

@@ -59,7 +59,8 @@ export const mirror: Value<Mirror> = {
     if (!url || !/^https?:$/.test(url.protocol)) return wrong(`the mirror must be an http or https URL: ${quoted(written)}`)
     // The whole text is not shown: it holds a password.
     if (url.username !== '' || url.password !== '') return wrong('the URL of a mirror must not hold a user name or password')
-    if (url.search !== '' || url.hash !== '' || written.includes(',')) return wrong(`the URL of a mirror ends with its path: ${quoted(written)}`)
+    if (url.search !== '' || url.hash !== '' || written.includes(','))
+      return wrong(`the URL of a mirror ends with its path: ${quoted(written)}`)
     const host = readHost(given.slice(0, at))
     return host.ok ? right({ host: host.value, url: url.href.replace(/\/+$/, ''), credentials }) : host
   },
@@ -81,7 +82,8 @@ export const instant: Value<Date> = {
 function readHost(given: string): Taken<string> {
   const found = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::([0-9]{1,5}))?$/.exec(given)
   const name = found?.[1] ?? ''
-  if (!found || (name.startsWith('[') && isIP(name.slice(1, -1)) !== 6)) return wrong(`must be a registry's host or host:port, without scheme and path: ${quoted(given)}`)
+  if (!found || (name.startsWith('[') && isIP(name.slice(1, -1)) !== 6))
+    return wrong(`must be a registry's host or host:port, without scheme and path: ${quoted(given)}`)
   return right(given.toLowerCase())
 }
 

@@ -1,7 +1,9 @@
 import type { Server } from 'node:net'
 
 /** Where a server listens, as a URL's `host:port`. */
-export type Listening = { readonly ok: true; readonly address: string; readonly port: number } | { readonly ok: false; readonly text: string }
+export type Listening =
+  | { readonly ok: true; readonly address: string; readonly port: number }
+  | { readonly ok: false; readonly text: string }
 
 /**
  * Lets `server` listen. `::` is IPv4 too, and stands for `0.0.0.0` where there is no IPv6. A port that is taken is told with the option
@@ -10,7 +12,8 @@ export type Listening = { readonly ok: true; readonly address: string; readonly 
 export async function listen(server: Server, address: string, port: number, option: string): Promise<Listening> {
   const failed = await attempt(server, address, port)
   if (failed === undefined) return where(server)
-  if (address === '::' && (failed.code === 'EAFNOSUPPORT' || failed.code === 'EADDRNOTAVAIL')) return listen(server, '0.0.0.0', port, option)
+  if (address === '::' && (failed.code === 'EAFNOSUPPORT' || failed.code === 'EADDRNOTAVAIL'))
+    return listen(server, '0.0.0.0', port, option)
   const shown = `${hostText(address)}:${port}`
   switch (failed.code) {
     case 'EADDRINUSE':

@@ -16,14 +16,13 @@ export type About = {
   readonly kind: string
   readonly namespace: string
   readonly name: string
-  readonly resource: string
-  readonly subresource: string
+  readonly subResource: string
   readonly user: string
   readonly allowed: boolean
   readonly codes: readonly string[]
 }
 
-/** `body` is JSON when `status` is 200, else a line of text. */
+/** `body` is JSON when `status` is 200, else text without its last line break. */
 export type Answer = { readonly status: number; readonly body: string; readonly about?: About }
 
 /** Answers one request. `deadline.at` is on the clock of `performance.now()`. A rejection is a bug: the request is refused, the process serves on. */
@@ -88,7 +87,8 @@ class Handling {
     if (this.#serving.closing()) response.setHeader('Connection', 'close')
     const { headers } = request
     if (headers['k-kubelet-probe'] !== undefined || headers['user-agent']?.startsWith('kube-probe/')) return this.#probed(response)
-    if (headers['content-type'] !== 'application/json') return this.#turnAway(response, 415, 'invalid Content-Type, want `application/json`')
+    if (headers['content-type'] !== 'application/json')
+      return this.#turnAway(response, 415, 'invalid Content-Type, want `application/json`')
     const { path, useful, last } = targetOf(request.url ?? '')
     const answerer = this.#serving.answerers.get(path)
     if (!answerer) return this.#turnAway(response, 400, `no controller registered for: ${path}`)
@@ -99,7 +99,7 @@ class Handling {
   #probed(response: ServerResponse): void {
     const readiness = this.#serving.readiness()
     if (readiness.ready) response.writeHead(200).end()
-    else response.writeHead(503, TEXT).end(readiness.text)
+    else sayText(response, 503, readiness.text)
   }
 
   /** Reads the body within its bounds, and counts it as held until the answer has left. */
@@ -157,10 +157,8 @@ class Handling {
 
   #send(path: string, { status, body, about }: Answer, arrived: number, response: ServerResponse): void {
     const { log, metrics } = this.#serving
-    const bytes = Buffer.byteLength(body)
-    if (status === 200) response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': bytes })
-    else response.writeHead(status, { ...TEXT, 'Content-Length': bytes })
-    response.end(body)
+    if (status === 200) response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) }).end(body)
+    else sayText(response, status, body)
     const milliseconds = performance.now() - arrived
     if (about) metrics.requested(path, about.operation, about.kind, about.allowed, milliseconds / 1000)
     else metrics.turnedAway(status)
@@ -170,9 +168,13 @@ class Handling {
   #turnAway(response: ServerResponse, status: number, text: string): void {
     this.#serving.metrics.turnedAway(status)
     this.#serving.log.debug('a request was turned away', { status, why: text.slice(0, MAX_SHOWN) })
-    // As Go's http.Error: the line ends with a line break.
-    response.writeHead(status, TEXT).end(`${text}\n`)
+    sayText(response, status, text)
   }
+}
+
+/** As Go's `http.Error`: the text ends with a line break. */
+function sayText(response: ServerResponse, status: number, text: string): void {
+  response.writeHead(status, TEXT).end(`${text}\n`)
 }
 
 const TEXT = { 'Content-Type': 'text/plain; charset=utf-8', 'X-Content-Type-Options': 'nosniff' } as const
@@ -180,5 +182,5 @@ const MAX_SHOWN = 200 // characters of a path that the log repeats
 
 function refused(body: Buffer, reason: Reason, status: number): Answer {
   const text = refusal(body, reason)
-  return text === undefined ? { status, body: `${sentenceOf(reason)}\n` } : { status: 200, body: text }
+  return text === undefined ? { status, body: sentenceOf(reason) } : { status: 200, body: text }
 }

@@ -1,0 +1,156 @@
+import type { Cluster } from '../../src/world/cluster.ts'
+import type { Log } from '../../src/world/log.ts'
+import { ManifestError, openManifests } from '../../src/world/manifests.ts'
+import type { Metrics } from '../../src/world/metrics.ts'
+import type { Settings } from '../cli/options.ts'
+import type { Note } from '../cli/parse.ts'
+import { answerer } from './answer.ts'
+import { describe } from './certificate.ts'
+import { counted } from './counted.ts'
+import { levelIn } from './level.ts'
+import { openLog } from './log.ts'
+import { followPolicies } from './policies.ts'
+import { openMetrics } from './prometheus.ts'
+import { reach } from './reach.ts'
+import type { Readiness } from './server.ts'
+import type { Webhook } from './start.ts'
+import { startWebhook } from './start.ts'
+import { pairOfSecret } from './tls.ts'
+
+const STOPPED = 0
+const NOT_STARTED = 2 // exit status
+
+const QUIET_IN_CLUSTER = 45_000 // ms: endpoints are taken out of every API server's list within it
+const PROBE_PORT_IN_CLUSTER = 8080
+
+/** `sealgate serve`: answers until SIGTERM or SIGINT. The answer is the exit status. */
+export async function serve(settings: Settings, notes: readonly Note[]): Promise<number> {
+  const log = openLog({ level: settings.logLevel, format: settings.logFormat ?? (process.stdout.isTTY ? 'text' : 'json'), to: 'stdout' })
+  const metrics = openMetrics()
+  surviveBugs(log, metrics)
+  for (const { setting, why } of notes) log.warn('a setting is accepted and does nothing', { setting, why })
+
+  const inCluster = settings.manifests.length === 0
+  const cluster = await openCluster(settings, inCluster, log)
+  if (typeof cluster === 'string') return notStarted(cluster, log)
+  metrics.watchContact(() => cluster.lastContactAge())
+  const snapshot = followPolicies(cluster, settings.systemNamespace, log, metrics)
+  const { around, registry } = await reach(settings, cluster, snapshot, metrics, process.env)
+
+  const start = await startWebhook(inCluster ? { ...settings, probePort: settings.probePort ?? PROBE_PORT_IN_CLUSTER } : settings, {
+    answerers: counted(answerer(snapshot, around), metrics),
+    readiness: () => readinessOf(cluster),
+    log,
+    metrics,
+    environment: process.env,
+  })
+  if (!start.ok) {
+    await Promise.all([cluster.close(), registry.close()])
+    return notStarted(start.text, log)
+  }
+  const { webhook } = start
+  followSettings(cluster, webhook, settings, log)
+  announce(webhook, log)
+  announceReady(cluster, log)
+
+  const signal = await ended()
+  log.info('ending', { signal })
+  const quiet = settings.drainQuiet ?? (inCluster ? QUIET_IN_CLUSTER : 0)
+  const stopping = signal === 'SIGTERM' ? webhook.stop(quiet, settings.drainGrace) : webhook.stop(0, 0)
+  // Whoever asks a second time does not want to wait.
+  const how = await Promise.race([stopping, ended()])
+  if (how !== 'finished') log.warn('requests under way were cut off')
+  await Promise.all([cluster.close(), registry.close()])
+  log.info('ended')
+  log.flush()
+  return STOPPED
+}
+
+/** The cluster, or one line that says why there is none. */
+async function openCluster(settings: Settings, inCluster: boolean, log: Log): Promise<Cluster | string> {
+  const { systemNamespace } = settings
+  try {
+    if (!inCluster) return await openManifests(settings.manifests, { systemNamespace, log })
+    // Imported here: files need nothing of it.
+    const { openKubernetes } = await import('../../src/world/kubernetes.ts')
+    const { kubeconfig, cluster, server } = settings
+    return await openKubernetes({ kubeconfig, cluster, server, env: process.env, systemNamespace, log })
+  } catch (error) {
+    if (error instanceof ManifestError || (error instanceof Error && error.name === 'KubeconfigError')) return error.message
+    throw error
+  }
+}
+
+function readinessOf(cluster: Cluster): Readiness {
+  const waiting = cluster.waitingFor()
+  return waiting.length === 0 ? { ready: true } : { ready: false, text: `waiting for ${waiting.join(', ')}` }
+}
+
+/** What of the cluster's objects changes how this process runs: the log level, and the certificate that a controller keeps in a Secret. */
+function followSettings(cluster: Cluster, webhook: Webhook, settings: Settings, log: Log): void {
+  let level = settings.logLevel
+  let secret: object | undefined
+  const look = (): void => {
+    const { configMaps, secrets } = cluster.objects()
+    const wanted = levelIn(configMaps.get(settings.loggingConfigMap)) ?? settings.logLevel
+    if (wanted !== level) {
+      level = wanted
+      log.setLevel(level)
+      log.info('log level changed', { level })
+    }
+    const kept = secrets.get('webhook-certs')
+    if (settings.tlsCert !== undefined || kept === secret) return
+    secret = kept
+    const pair = pairOfSecret(kept)
+    if (!pair) return
+    webhook.use(pair)
+    log.info('serving with the certificate of a Secret', { secret: 'webhook-certs', ends: describe(pair.certificate).ends.toISOString() })
+  }
+  look()
+  cluster.onChange(look)
+}
+
+function announce({ address, metricsAddress, certificate }: Webhook, log: Log): void {
+  const { ca, caFile, ends } = certificate
+  if (ca !== undefined)
+    log.info('the certificate is self-signed: clients have to trust this CA', {
+      ...(caFile === undefined ? {} : { file: caFile }),
+      fingerprint: describe(ca).fingerprint,
+      ends: ends.toISOString(),
+      pem: ca,
+    })
+  log.info('listening', { webhook: `https://${address}`, metrics: `http://${metricsAddress}` })
+}
+
+function announceReady(cluster: Cluster, log: Log): void {
+  let isReady = false
+  const look = (): void => {
+    if (isReady || cluster.waitingFor().length > 0) return
+    isReady = true
+    log.info('ready', { seconds: Math.round(process.uptime() * 1000) / 1000 })
+  }
+  look()
+  if (!isReady) log.info('not ready', { waitingFor: cluster.waitingFor() })
+  cluster.onChange(look)
+}
+
+/** A bug in what nobody waits for must not end the process for everybody: it is counted, logged, and the next request is answered. */
+function surviveBugs(log: Log, metrics: Metrics): void {
+  process.on('uncaughtException', (error, origin) => {
+    metrics.failedInside(origin === 'unhandledRejection' ? 'unhandled-rejection' : 'uncaught-exception')
+    log.error('an exception that nothing expected', { error })
+  })
+}
+
+function ended(): Promise<'SIGTERM' | 'SIGINT'> {
+  return new Promise((resolve) => {
+    process.once('SIGTERM', resolve)
+    process.once('SIGINT', resolve)
+  })
+}
+
+function notStarted(text: string, log: Log): number {
+  log.flush()
+  process.stderr.write(`${text.replaceAll(/^/gm, 'sealgate serve: ')}\n`)
+  return NOT_STARTED
+}

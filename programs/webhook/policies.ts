@@ -1,0 +1,83 @@
+import type { Snapshot } from '../../src/policy/compile.ts'
+import { compile, nothingKnown } from '../../src/policy/compile.ts'
+import type { Policy } from '../../src/policy/policy.ts'
+import { sentenceOf } from '../../src/verdict/reason.ts'
+import type { Cluster } from '../../src/world/cluster.ts'
+import type { Log } from '../../src/world/log.ts'
+import type { Metrics } from '../../src/world/metrics.ts'
+
+/**
+ * What requests are judged by: compiled from the cluster's objects now, and again whenever they change. Changes that come together are
+ * compiled once. Each policy's problems are logged when it arrives, so that its author need not wait for a refusal.
+ */
+export function followPolicies(cluster: Cluster, systemNamespace: string, log: Log, metrics: Metrics): () => Snapshot {
+  let snapshot = nothingKnown
+  let isScheduled = false
+  const renew = (): void => {
+    isScheduled = false
+    const before = snapshot
+    snapshot = compiled(cluster, systemNamespace, before, log, metrics)
+    report(before, snapshot, log, metrics)
+  }
+  renew()
+  cluster.onChange(() => {
+    if (isScheduled) return
+    isScheduled = true
+    setImmediate(renew)
+  })
+  return () => snapshot
+}
+
+function compiled(cluster: Cluster, systemNamespace: string, before: Snapshot, log: Log, metrics: Metrics): Snapshot {
+  try {
+    return compile(cluster.objects(), systemNamespace, before)
+  } catch (error) {
+    // What was in force before may admit what the change was to refuse.
+    metrics.failedInside('compile')
+    log.error('the policies could not be compiled: nothing is admitted until they change', { error })
+    return { ...before, policies: [], unknownBecause: 'an internal error; the log has the stack' }
+  }
+}
+
+function report(before: Snapshot, now: Snapshot, log: Log, metrics: Metrics): void {
+  const known = new Map(before.policies.map((p) => [p.name, p]))
+  for (const policy of now.policies) {
+    const last = known.get(policy.name)
+    known.delete(policy.name)
+    if (last?.hash === policy.hash) continue
+    log.info(last ? 'policy changed' : 'policy in force', {
+      policy: policy.name,
+      mode: policy.mode,
+      authorities: policy.authorities.length,
+    })
+    for (const warning of policy.warnings) log.warn('policy has a warning', { policy: policy.name, warning })
+    for (const why of policy.refuses.map(sentenceOf))
+      log.warn('policy refuses every image that it speaks about', { policy: policy.name, why })
+    for (const { name, refuses } of policy.authorities)
+      for (const why of refuses.map(sentenceOf)) log.warn('authority refuses', { policy: policy.name, authority: name, why })
+  }
+  for (const policy of known.keys()) log.info('policy no longer in force', { policy })
+
+  const problems = new Set(before.settingProblems.map((p) => `${p.key} ${p.found}`))
+  for (const problem of now.settingProblems)
+    if (!problems.has(`${problem.key} ${problem.found}`)) log.warn('setting not understood; what was in force stays', problem)
+  if (now.unknownBecause !== before.unknownBecause && now.unknownBecause !== undefined)
+    log.warn('nothing is admitted: the policies are not known', { why: now.unknownBecause })
+
+  metrics.policies(now.policies.length, now.policies.filter(isBroken).length)
+  const keyless = isWithoutPoliciesKeyless(now)
+  metrics.withoutPoliciesKeyless(keyless)
+  if (keyless && (!isWithoutPoliciesKeyless(before) || before === nothingKnown))
+    log.warn('there is no policy: images are verified keyless against the public Sigstore instance', {
+      setting: 'without-policies: keyless',
+    })
+}
+
+/** Whether no image that the policy speaks about can pass it. */
+function isBroken(policy: Policy): boolean {
+  return policy.refuses.length > 0 || policy.authorities.every((a) => a.refuses.length > 0)
+}
+
+function isWithoutPoliciesKeyless(snapshot: Snapshot): boolean {
+  return snapshot.policies.length === 0 && snapshot.unknownBecause === undefined && snapshot.settings.withoutPolicies === 'keyless'
+}
