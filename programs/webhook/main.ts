@@ -4,9 +4,8 @@ import { ManifestError, openManifests } from '../../src/world/manifests.ts'
 import type { Metrics } from '../../src/world/metrics.ts'
 import type { Settings } from '../cli/options.ts'
 import type { Note } from '../cli/parse.ts'
-import { answerer } from './answer.ts'
+import { answerers } from './answer.ts'
 import { describe } from './certificate.ts'
-import { counted } from './counted.ts'
 import { levelIn } from './level.ts'
 import { openLog } from './log.ts'
 import { followPolicies } from './policies.ts'
@@ -38,7 +37,7 @@ export async function serve(settings: Settings, notes: readonly Note[]): Promise
   const { around, registry } = await reach(settings, cluster, snapshot, metrics, process.env)
 
   const start = await startWebhook(inCluster ? { ...settings, probePort: settings.probePort ?? PROBE_PORT_IN_CLUSTER } : settings, {
-    answerers: counted(answerer(snapshot, around), metrics),
+    answerers: answerers(snapshot, around, metrics),
     readiness: () => readinessOf(cluster),
     log,
     metrics,
