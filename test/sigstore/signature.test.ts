@@ -1,10 +1,21 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import type { RepositoryContent } from '../../e2e/fixtures.ts'
+import { fixtureNames, readFixture } from '../../e2e/fixtures.ts'
 import type { KeyType, OldOptions } from '../../fakes/signer.ts'
 import { bundleEvidence, makePayload, makeSigner, oldEvidence, signBundle, signBytes, signOldForm } from '../../fakes/signer.ts'
+import type { Digest } from '../../src/image/digest.ts'
 import { digestOf, hexOf } from '../../src/image/digest.ts'
-import { CERTIFICATE_ANNOTATION, SIGNATURE_ANNOTATION } from '../../src/sigstore/annotations.ts'
+import { readManifest } from '../../src/image/manifest.ts'
+import {
+  CERTIFICATE_ANNOTATION,
+  SIGNATURE_ANNOTATION,
+  mayHoldSignature,
+  referrerOf,
+  signatureLayers,
+} from '../../src/sigstore/annotations.ts'
+import type { SignatureLayer } from '../../src/sigstore/annotations.ts'
 import type { SignatureEvidence } from '../../src/sigstore/evidence.ts'
 import type { Verification } from '../../src/sigstore/signature.ts'
 import { verifySignature } from '../../src/sigstore/signature.ts'
@@ -297,3 +308,59 @@ test('whatever annotations and bytes are, verifying answers and never throws', (
     }),
   )
 })
+
+// — what real cosign wrote: see made.json of each fixture for version and command
+
+/** All that a repository holds about `digest`, by tag, referrers API and fallback tag. */
+function evidenceIn({ tags, manifests, blobs, referrers }: RepositoryContent, digest: Digest): SignatureEvidence[] {
+  const read = (of: string | undefined) => {
+    const found = of === undefined ? undefined : manifests[of]
+    const got = found && readManifest(Buffer.from(found.text), found.mediaType)
+    return got?.ok ? got.value : undefined
+  }
+  const asEvidence = (manifest: Digest, layers: readonly SignatureLayer[]): SignatureEvidence[] =>
+    layers.map(({ layer, payload, annotations }) => ({
+      form: 'annotations',
+      manifest,
+      layer,
+      annotations,
+      payload: Buffer.from(blobs[payload.digest] ?? ''),
+    }))
+  const tagged = Object.entries(tags).flatMap(([tag, of]) => {
+    const manifest = tag.endsWith(`sha256-${hexOf(digest)}.sig`) ? read(of) : undefined
+    const layers = manifest && signatureLayers(manifest, tag)
+    return layers?.ok ? asEvidence(of as Digest, layers.value) : []
+  })
+  const answer = referrers[digest]
+  const api = answer === undefined ? undefined : readManifest(Buffer.from(answer), 'application/vnd.oci.image.index.v1+json')
+  const lists = [read(tags[`sha256-${hexOf(digest)}`]), api?.ok ? api.value : undefined].filter((l) => l?.kind === 'index')
+  const entries = lists.flatMap((l) => l.manifests).filter(mayHoldSignature)
+  const referring = entries.flatMap((entry): SignatureEvidence[] => {
+    const manifest = read(entry.digest)
+    const held = manifest && referrerOf(manifest, digest)
+    if (held?.holds === 'signatures') return asEvidence(entry.digest, held.layers)
+    return held ? [{ form: 'bundle', manifest: entry.digest, layer: held.layer, bytes: Buffer.from(blobs[held.bundle.digest] ?? '') }] : []
+  })
+  return [...tagged, ...referring]
+}
+
+for (const name of fixtureNames()) {
+  const fixture = readFixture(name)
+  const digest = fixture.image.slice(fixture.image.indexOf('@') + 1) as Digest
+  const evidence = Object.values(fixture.repositories).flatMap((repository) => evidenceIn(repository, digest))
+  // In the old form cosign hashes by the curve too, while a policy means SHA-256 unless it names a digest.
+  const hash = /-tag-p(384|521)$/.test(name) ? (fixture.kind === 'p384' ? 'sha384' : 'sha512') : ''
+
+  test(`what cosign wrote in ${name} is verified with its key${hash === '' ? '' : ` and hashAlgorithm ${hash}`}, and with no other`, () => {
+    const verified = (pem: string, of: Digest, named = ''): number =>
+      evidence.filter((e) => verifySignature(e, of, keyOf(pem, named)).ok).length
+    assert.equal(
+      verified(fixture.key, digest, hash),
+      name.endsWith('two-signatures') || name === 'both-forms' ? evidence.length - 1 : evidence.length,
+    )
+    assert.ok(evidence.length > 0)
+    assert.equal(verified(fixture.key, OTHER_DIGEST, hash), 0)
+    assert.equal(verified(makeSigner(fixture.kind).pem, digest, hash), 0)
+    if (hash !== '') assert.equal(verified(fixture.key, digest), 0)
+  })
+}

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { constants, generateKeyPairSync, sign } from 'node:crypto'
+import { constants, createPrivateKey, createPublicKey, generateKeyPairSync, sign } from 'node:crypto'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { KeyType } from '../../fakes/signer.ts'
@@ -208,6 +208,20 @@ test('an RSA signature by PSS is refused: a policy’s key verifies PKCS#1 v1.5 
   const signer = makeSigner('rsa2048')
   const pss = sign('sha256', MESSAGE, { key: signer.privateKey, padding: constants.RSA_PKCS1_PSS_PADDING })
   assert.equal(whyNotSigned(signer.publicKey, 'sha256', MESSAGE, pss), 'crypto/rsa: verification error')
+})
+
+test('Ed25519 signatures are taken over the bytes and, as cosign makes them, over their SHA-512 (Ed25519ph, RFC 8032 section 7.3)', () => {
+  const seed = '833fe62409237b9d62ec77587520911e9a759cec1d19755b7da901b96dca3d42'
+  const key = createPublicKey(
+    createPrivateKey({ key: Buffer.from(`302e020100300506032b657004220420${seed}`, 'hex'), format: 'der', type: 'pkcs8' }),
+  )
+  const signature = Buffer.from(
+    '98a70222f0b8121aa9d30f813d683f809e462b469c7ff87639499bb94e6dae4131f85042463c2a355a2003d062adf5aaa10b8c61e636062aaad11c2a26083406',
+    'hex',
+  )
+  assert.equal(whyNotSigned(key, 'sha256', Buffer.from('abc'), signature), undefined)
+  assert.equal(whyNotSigned(key, 'sha256', Buffer.from('abd'), signature), 'failed to verify signature')
+  assert.equal(whyNotSigned(makeSigner('ed25519').publicKey, 'sha256', Buffer.from('abc'), signature), 'failed to verify signature')
 })
 
 test('no bytes are a signature by accident, and none throws', () => {
