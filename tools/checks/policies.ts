@@ -1,25 +1,26 @@
-import { parseAllDocuments } from 'yaml'
 import { compile } from '../../src/policy/compile.ts'
-import type { ClusterObjects } from '../../src/policy/objects.ts'
+import { readDocuments } from '../../src/world/documents.ts'
+import { readObjects, type Kind } from '../../src/world/objects.ts'
 import type { Check, Project } from '../project.ts'
 
 /** YAML of the documentation and what its fence says becomes of it: nothing (accepted), `warns` or `refused`. */
 type Shown = { readonly at: string; readonly yaml: string; readonly becomes: string }
 
-type Manifest = { readonly kind?: string; readonly metadata?: { readonly name?: string } }
+const NAMESPACE = 'cosign-system'
 
 /** Policies and settings that the documentation shows go through the same reading as those of a cluster. */
 export const policies: Check = {
   claim: 'policies and settings in the documentation are carried out as it says',
-  violations: (project) =>
-    shownIn(project).flatMap(({ at, yaml, becomes }) => {
-      const found = outcomeOf(yaml)
-      return found.becomes === becomes
-        ? []
-        : [
-            `${at}: ${found.becomes || 'accepted'}, but shown as ${becomes || 'accepted'}${found.why.map((why) => `\n        ${why}`).join('')}`,
-          ]
-    }),
+  async violations(project) {
+    const violations: string[] = []
+    for (const { at, yaml, becomes } of shownIn(project)) {
+      const found = await outcomeOf(yaml)
+      const said = found.becomes === '' ? 'accepted' : found.becomes
+      if (found.becomes !== becomes)
+        violations.push([`${at}: is ${said}, which is not what it is shown as`, ...found.why].join('\n        '))
+    }
+    return violations
+  },
 }
 
 function shownIn(project: Project): Shown[] {
@@ -35,27 +36,27 @@ function shownIn(project: Project): Shown[] {
   })
 }
 
-/** What becomes of the objects in `yaml`; Secrets count as those of the controller's namespace. */
-export function outcomeOf(yaml: string): { readonly becomes: string; readonly why: readonly string[] } {
-  const documents = parseAllDocuments(yaml)
-  const errors = Array.isArray(documents) ? documents.flatMap((document) => document.errors.map((error) => error.message)) : []
-  if (errors.length > 0 || !Array.isArray(documents)) return { becomes: 'no YAML', why: errors }
-  const objects = documents.map((document) => document.toJS() as Manifest)
-  const byName = (kind: string): Map<string, object> =>
-    new Map(objects.filter((object) => object.kind === kind).map((object) => [object.metadata?.name ?? '', object]))
-  const cluster: ClusterObjects = {
+/** What becomes of the objects in `yaml`; Secrets and ConfigMaps count when they are in the controller's namespace. */
+export async function outcomeOf(yaml: string): Promise<{ readonly becomes: string; readonly why: readonly string[] }> {
+  const documents = await readDocuments(yaml)
+  if (!documents.ok) return { becomes: 'no YAML', why: [documents.problem] }
+  const read = readObjects(documents.documents)
+  if (!read.ok) return { becomes: 'no Kubernetes object', why: [read.problem] }
+  const byName = (kind: Kind): Map<string, object> =>
+    new Map(read.objects.filter((o) => o.kind === kind && (o.namespace === '' || o.namespace === NAMESPACE)).map((o) => [o.name, o.object]))
+  const objects = {
     policies: byName('ClusterImagePolicy'),
     policiesIncomplete: undefined,
     secrets: byName('Secret'),
     configMaps: byName('ConfigMap'),
   }
-  const snapshot = compile(cluster, 'cosign-system')
+  const { policies: compiled, settingProblems } = compile(objects, NAMESPACE)
   const why = [
-    ...snapshot.policies.flatMap((policy) => policy.warnings),
-    ...snapshot.settingProblems.map(({ key, found, wanted }) => `${key}: found ${found}, wanted ${wanted}`),
+    ...compiled.flatMap((policy) => policy.warnings),
+    ...settingProblems.map(({ key, found, wanted }) => `${key}: found ${found}, wanted ${wanted}`),
   ]
   const refused =
-    snapshot.settingProblems.length > 0 ||
-    snapshot.policies.some((p) => p.refuses.length > 0 || p.authorities.some((a) => a.refuses.length > 0))
+    settingProblems.length > 0 ||
+    compiled.some((policy) => policy.refuses.length > 0 || policy.authorities.some((a) => a.refuses.length > 0))
   return { becomes: refused ? 'refused' : why.length > 0 ? 'warns' : '', why }
 }

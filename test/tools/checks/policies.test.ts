@@ -16,7 +16,11 @@ for (const [fence, yaml, holds] of [
   ['yaml refused', sound, false],
   ['yaml warns', dead, true],
   ['yaml', dead, false],
-  ['yaml', 'kind: ConfigMap\nmetadata: { name: config-policy-controller }\ndata: { keyless: perhaps }\n', false],
+  [
+    'yaml',
+    'apiVersion: v1\nkind: ConfigMap\nmetadata: { name: config-policy-controller, namespace: cosign-system }\ndata: { keyless: perhaps }\n',
+    false,
+  ],
   ['yaml', 'spec: [\n', false],
 ] as const)
   test(`a block fenced by ${fence} ${holds ? 'may' : 'may not'} hold ${yaml.replaceAll('\n', ' ')}`, async () => {
