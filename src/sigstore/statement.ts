@@ -4,7 +4,7 @@ import type { Json } from '../image/json.ts'
 import { isJsonObject, readJson } from '../image/json.ts'
 import type { Read } from '../verdict/read.ts'
 
-const MAX_STATEMENT_BYTES = 4 * 1024 * 1024 // no longer than the bundle that held it
+const MAX_STATEMENT_BYTES = 1024 * 1024 // no longer than the bundle that held it
 const MAX_DEPTH = 128 // predicates are somebody else's documents: SBOMs nest components
 const MAX_VALUES = 50_000 // keeps reading under 10 ms
 const MAX_SUBJECTS = 1024 // a release of many artifacts has some hundred
@@ -18,7 +18,7 @@ export type Statement = {
   readonly subjects: readonly string[]
 }
 
-/** Reads an in-toto statement, v0.1 or v1. At most 4 MiB and 1024 subjects. Answers `bundle-malformed`; never throws. */
+/** Reads an in-toto statement, v0.1 or v1. At most 1 MiB and 1024 subjects. Answers `bundle-malformed`; never throws. */
 export function readStatement(bytes: Uint8Array): Read<Statement> {
   const read = readJson(bytes, { bytes: MAX_STATEMENT_BYTES, depth: MAX_DEPTH, values: MAX_VALUES })
   if (!read.ok) return malformed(`its statement: ${read.detail}`)
