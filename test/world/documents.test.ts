@@ -4,7 +4,7 @@ import { readDocuments } from '../../src/world/documents.ts'
 
 const laughs = [
   'a: &a [x,x,x,x,x,x,x,x,x]',
-  ...[...'bcdefg'].map((c, i) => `${c}: &${c} [${Array(9).fill(`*${'abcdef'[i]}`).join(',')}]`),
+  ...'b c d e f g'.split(' ').map((c, i) => `${c}: &${c} [${Array(9).fill(`*${'abcdef'[i]}`).join(',')}]`),
 ].join('\n')
 
 for (const [what, text, documents] of [
