@@ -1,0 +1,230 @@
+import type { ChildProcess } from 'node:child_process'
+import { execFileSync, fork, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { asker } from './conversation.ts'
+import type { Load, Measured } from './load.ts'
+import type { Form, RegistryAnswer, RegistryQuestion } from './registry.ts'
+
+/** The registry's name in images and policies; requests for it are sent to the process. */
+export const REGISTRY = 'registry.example'
+
+const READY_EVERY_MS = 5
+const READY_MS = 30_000
+
+const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url))
+
+/** What a question measures with. Everything that it starts ends with it. */
+export class Bench {
+  /** Whether the long questions are asked in full. */
+  readonly full: boolean
+  readonly #say: (what: string) => void
+  readonly #started: { stop(): Promise<void> }[] = []
+
+  constructor(full: boolean, say: (what: string) => void) {
+    this.full = full
+    this.#say = say
+  }
+
+  /** Tells whoever watches how far it is. */
+  progress(what: string): void {
+    this.#say(what)
+  }
+
+  /** A registry that answers each request after `delay` ms. */
+  async registry(delay = 0): Promise<RegistryProcess> {
+    return this.#keep(new RegistryProcess(fork(here('registry.ts'), [String(delay)])))
+  }
+
+  /** A webhook with these manifests (JSON), whose requests for `REGISTRY` go to `registry`. */
+  async webhook(manifests: readonly object[], registry?: RegistryProcess, environment: NodeJS.ProcessEnv = {}): Promise<WebhookProcess> {
+    const webhook = this.#keep(await WebhookProcess.start(manifests, registry && (await registry.port()), environment))
+    await webhook.ready
+    return webhook
+  }
+
+  /** A load; one process each, so that one does not wait for another. */
+  async load(webhook: WebhookProcess, load: Omit<Load, 'port' | 'ca'>): Promise<Measured> {
+    const child = fork(here('load.ts'))
+    this.#keep({ stop: () => ended(child, 'SIGKILL') })
+    const measured = await asker<Load, Measured>(child)({ port: webhook.port, ca: webhook.ca(), ...load })
+    await ended(child, 'SIGKILL')
+    if (measured.failed > 0)
+      throw new Error(`${measured.failed} of ${measured.requests} answers were no answers\n${webhook.log().slice(-2000)}`)
+    return measured
+  }
+
+  async end(): Promise<void> {
+    await Promise.all(this.#started.splice(0).map((started) => started.stop()))
+  }
+
+  #keep<T extends { stop(): Promise<void> }>(started: T): T {
+    this.#started.push(started)
+    return started
+  }
+}
+
+export class RegistryProcess {
+  readonly #child: ChildProcess
+  readonly #ask: (question: RegistryQuestion) => Promise<RegistryAnswer>
+
+  constructor(child: ChildProcess) {
+    this.#child = child
+    this.#ask = asker(child)
+  }
+
+  async port(): Promise<number> {
+    return (await this.#ask({ ask: 'seen' })).port
+  }
+
+  /** PEM of the key that signs the images. */
+  async key(): Promise<string> {
+    return (await this.#ask({ ask: 'seen' })).key
+  }
+
+  /** Puts images in and answers their names: each in a repository of its own, or all of them in one. */
+  async fill(repository: string, images: number, form: Form, together = false): Promise<readonly string[]> {
+    return (await this.#ask({ ask: 'fill', repository, images, form, together })).images.map((image) => `${REGISTRY}/${image}`)
+  }
+
+  /** From now on everything wants an anonymous token. */
+  async guard(): Promise<void> {
+    await this.#ask({ ask: 'guard' })
+  }
+
+  /** Requests since this was last asked, and how often the same one came at most. */
+  async seen(): Promise<Pick<RegistryAnswer, 'requests' | 'mostAsked'>> {
+    return this.#ask({ ask: 'seen' })
+  }
+
+  stop(): Promise<void> {
+    return ended(this.#child, 'SIGKILL')
+  }
+}
+
+export class WebhookProcess {
+  readonly port: number
+  /** Milliseconds from its start until it said that it is ready. */
+  readonly ready: Promise<number>
+  readonly #child: ChildProcess
+  readonly #folder: string
+  readonly #metricsPort: number
+  readonly #ask: (question: 'longest-slice') => Promise<number>
+
+  private constructor(child: ChildProcess, folder: string, port: number, metricsPort: number) {
+    this.#child = child
+    this.#folder = folder
+    this.port = port
+    this.#metricsPort = metricsPort
+    this.#ask = asker(child)
+    this.ready = this.#untilReady(performance.now())
+  }
+
+  static async start(
+    manifests: readonly object[],
+    registryPort: number | undefined,
+    environment: NodeJS.ProcessEnv,
+  ): Promise<WebhookProcess> {
+    const folder = mkdtempSync(join(tmpdir(), 'sealgate-bench-'))
+    const port = await freePort()
+    const metricsPort = await freePort()
+    mkdirSync(join(folder, 'manifests'))
+    write(folder, manifests)
+    const output = openSync(join(folder, 'log'), 'w')
+    const mirror = registryPort === undefined ? [] : ['--mirror', `${REGISTRY}=http://127.0.0.1:${registryPort}`]
+    const child = spawn(
+      here('../bin/sealgate'),
+      [
+        'serve',
+        `--manifests=${join(folder, 'manifests')}`,
+        '--address=127.0.0.1',
+        `--port=${port}`,
+        `--metrics-port=${metricsPort}`,
+        `--tls-folder=${join(folder, 'tls')}`,
+        ...mirror,
+      ],
+      {
+        env: { ...process.env, NODE_OPTIONS: `--import=${new URL('longest-slice.ts', import.meta.url).href}`, ...environment },
+        stdio: ['ignore', output, output, 'ipc'],
+      },
+    )
+    closeSync(output)
+    return new WebhookProcess(child, folder, port, metricsPort)
+  }
+
+  /** Exchanges the manifests. */
+  apply(manifests: readonly object[]): void {
+    write(this.#folder, manifests)
+  }
+
+  /** PEM of the CA that signed its certificate. */
+  ca(): string {
+    return readFileSync(join(this.#folder, 'tls', 'ca.crt'), 'utf8')
+  }
+
+  log(): string {
+    return readFileSync(join(this.#folder, 'log'), 'utf8')
+  }
+
+  /** Resident memory, in MB. */
+  memory(): number {
+    return Number(execFileSync('ps', ['-o', 'rss=', '-p', String(this.#child.pid)], { encoding: 'utf8' })) / 1024
+  }
+
+  /** The milliseconds for which its event loop was held up at most, since this was last asked. */
+  longestSlice(): Promise<number> {
+    return this.#ask('longest-slice')
+  }
+
+  /** The sum of all series of a metric. */
+  async metric(name: string): Promise<number> {
+    const text = await (await fetch(`http://127.0.0.1:${this.#metricsPort}/metrics`)).text()
+    return text
+      .split('\n')
+      .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
+      .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0)
+  }
+
+  async stop(): Promise<void> {
+    await ended(this.#child, 'SIGTERM')
+    rmSync(this.#folder, { recursive: true, force: true })
+  }
+
+  async #untilReady(started: number): Promise<number> {
+    while (performance.now() - started < READY_MS && this.#child.exitCode === null) {
+      const is = await fetch(`http://127.0.0.1:${this.#metricsPort}/readyz`).then(
+        ({ ok }) => ok,
+        () => false,
+      )
+      if (is) return performance.now() - started
+      await new Promise((resolve) => setTimeout(resolve, READY_EVERY_MS))
+    }
+    throw new Error(`the webhook did not become ready\n${this.log().slice(-4000)}`)
+  }
+}
+
+function write(folder: string, manifests: readonly object[]): void {
+  // Written beside and renamed, as every tool does that wants nobody to read the half of it.
+  writeFileSync(join(folder, 'all.yaml'), manifests.map((manifest) => JSON.stringify(manifest)).join('\n---\n'))
+  renameSync(join(folder, 'all.yaml'), join(folder, 'manifests', 'all.yaml'))
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const at = server.address()
+  server.close()
+  await once(server, 'close')
+  return at === null || typeof at === 'string' ? 0 : at.port
+}
+
+async function ended(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const exit = once(child, 'exit')
+  child.kill(signal)
+  await exit
+}

@@ -1,0 +1,78 @@
+import { FakeRegistry } from '../fakes/registry.ts'
+import type { ImageDescriptor, Pushed } from '../fakes/signer.ts'
+import { bundleReferrer, makeSigner, signatureManifest, signBundle, signOldForm } from '../fakes/signer.ts'
+import { answerParent } from './conversation.ts'
+
+/**
+ * What the registry process can be told. `fill` puts in signed images, each in a repository of its own or all in one; `bad` ones carry so
+ * many signatures of another key. `seen` tells of the requests since it was last asked.
+ */
+export type RegistryQuestion =
+  | { readonly ask: 'fill'; readonly repository: string; readonly images: number; readonly form: Form; readonly together?: boolean }
+  | { readonly ask: 'guard' }
+  | { readonly ask: 'seen' }
+
+export type Form = 'sig' | 'bundle' | { readonly bad: number }
+
+export type RegistryAnswer = {
+  readonly port: number
+  /** PEM of the key that signs. */
+  readonly key: string
+  /** Of the images that were put in: `repository@digest`. */
+  readonly images: readonly string[]
+  readonly requests: number
+  /** How often the same thing was asked for, at most. */
+  readonly mostAsked: number
+}
+
+const [delay = '0'] = process.argv.slice(2)
+const registry = await FakeRegistry.start({ delay: Number(delay) })
+const signer = makeSigner()
+const stranger = makeSigner()
+let filled = 0
+
+answerParent<RegistryQuestion, RegistryAnswer>((question) => {
+  const answer = { port: Number(new URL(registry.url).port), key: signer.pem, images: [], requests: 0, mostAsked: 0 }
+  switch (question.ask) {
+    case 'fill': {
+      const { repository, images, form, together } = question
+      const places = Array.from({ length: images }, (_, i) => (together ? repository : `${repository}-${i}`))
+      return { ...answer, images: places.map((place) => `${place}@${fill(place, form)}`) }
+    }
+    case 'guard':
+      registry.protect('', { scheme: 'bearer', username: 'nobody', password: 'nothing', anonymous: true })
+      return answer
+    case 'seen': {
+      const asked = new Map<string, number>()
+      for (const { method, path } of registry.seen) asked.set(`${method} ${path}`, (asked.get(`${method} ${path}`) ?? 0) + 1)
+      const requests = registry.seen.length
+      registry.seen.length = 0
+      return { ...answer, requests, mostAsked: Math.max(0, ...asked.values()) }
+    }
+  }
+})
+
+function fill(repository: string, form: Form): string {
+  const config = registry.blob(repository, JSON.stringify({ number: filled++ }))
+  const image = registry.manifest(repository, {
+    schemaVersion: 2,
+    mediaType: 'application/vnd.oci.image.manifest.v1+json',
+    config,
+    layers: [],
+  })
+  push(repository, evidence(image, form))
+  return image.digest
+}
+
+function evidence(image: ImageDescriptor, form: Form): Pushed {
+  if (form === 'sig') return signatureManifest(image.digest, [signOldForm(signer, image.digest)])
+  if (form === 'bundle') return bundleReferrer(image, signBundle(signer, image.digest))
+  // Each with a payload of its own, so that nothing is saved by fetching one for all.
+  const signatures = Array.from({ length: form.bad }, (_, i) => signOldForm(stranger, image.digest, { optional: { number: i } }))
+  return signatureManifest(image.digest, signatures)
+}
+
+function push(repository: string, { manifest, blobs, tag }: Pushed): void {
+  for (const { bytes } of blobs) registry.blob(repository, bytes)
+  registry.manifest(repository, manifest.bytes, tag, manifest.mediaType)
+}
