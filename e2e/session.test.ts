@@ -1,0 +1,268 @@
+import assert from 'node:assert/strict'
+import { after, before, suite, test } from 'node:test'
+import { setTimeout as wait } from 'node:timers/promises'
+import { applied } from './cluster.ts'
+import { type Installed, install } from './installed.ts'
+import { leftOutWithout, partsIfPresent } from './parts.ts'
+
+const needed = ['kube-apiserver', 'etcd', 'kubectl', 'registry', 'cosign2', 'cosign3'] as const
+const skip =
+  process.platform === 'linux'
+    ? leftOutWithout(needed)
+    : 'the API server reaches Services at 127.96.0.0/16 only where all of 127.0.0.0/8 is loopback (Linux)'
+
+const NAMESPACE = 'my-secure-namespace'
+const RESTRICTED = 'restricted-namespace'
+const DENIED = 'Error from server (BadRequest): admission webhook "policy.sigstore.dev" denied the request: validation failed: '
+const COSIGN = 'gcr.io/projectsigstore/cosign'
+const IN_FORCE = 1000 // ms after a change within which it must be in force
+
+suite('the session: the product documentation’s own check, on real parts', { skip, timeout: 180_000 }, () => {
+  let session: Installed
+  before(async () => {
+    const parts = partsIfPresent(needed)
+    assert.ok(parts)
+    session = await install(parts)
+  })
+  after(() => session?.stop())
+
+  const kubectl = (line: string, input?: string) => session.cluster.kubectl(line.split(' '), input)
+  const apply = (manifest: object) => applied(session.cluster, ['apply', '-f', '-'], JSON.stringify(manifest))
+  /** What `kubectl` says when all goes well, and nothing else. */
+  const succeeds = async (line: string, stdout: string, input?: string) =>
+    assert.deepEqual(await kubectl(line, input), { code: 0, stdout: `${stdout}\n`, stderr: '' })
+  const refuses = async (line: string, stderr: readonly string[], input?: string) =>
+    assert.deepEqual(await kubectl(line, input), { code: 1, stdout: '', stderr: `${stderr.join('\n')}\n` })
+
+  test('1. only namespaces that are labelled are touched', async () => {
+    for (const name of [NAMESPACE, RESTRICTED, 'other']) await succeeds(`create namespace ${name}`, `namespace/${name} created`)
+    await succeeds(`label namespace ${NAMESPACE} policy.sigstore.dev/include=true`, `namespace/${NAMESPACE} labeled`)
+    await kubectl(`label namespace ${RESTRICTED} policy.sigstore.dev/include=true pod-security.kubernetes.io/enforce=restricted`)
+    await succeeds('run busybox --image=busybox -n other', 'pod/busybox created')
+    await succeeds('get pod busybox -n other -o jsonpath={.spec.containers[0].image}{"\\n"}', 'busybox')
+  })
+
+  test('2. the sample policy is accepted', async () => {
+    await apply(policy('image-policy', [`${COSIGN}*`], [{ name: 'official-cosign-key', key: { data: session.keys.ours.pem } }]))
+    await wait(IN_FORCE)
+  })
+
+  test('3. an image that the key signed is admitted, in a namespace that enforces pod security too', async () => {
+    await succeeds(`run cosign --image=${COSIGN}:v1.2.1 --dry-run=server -n ${NAMESPACE}`, 'pod/cosign created (server dry run)')
+    await succeeds(`run cosign --image=${COSIGN}:v3.1.3 --dry-run=server -n ${NAMESPACE}`, 'pod/cosign created (server dry run)')
+    const printed = [
+      'run',
+      'cosign',
+      '--image=gcr.io/projectsigstore/cosign:v1.2.1',
+      '--overrides={"spec": {"securityContext": {"seccompProfile": {"type": "RuntimeDefault"}}, "containers": [{"name": "cosign", "securityContext": {"allowPrivilegeEscalation": false, "runAsNonRoot": true, "capabilities": {"drop": ["ALL"]}}}]}}',
+      '--override-type',
+      'strategic',
+      '--dry-run=server',
+    ]
+    const said = await session.cluster.kubectl([...printed, '-n', RESTRICTED])
+    assert.deepEqual(said, { code: 0, stdout: 'pod/cosign created (server dry run)\n', stderr: '' })
+  })
+
+  test('an admitted pod runs what was verified: its image is named by digest', async () => {
+    await succeeds(`run cosign --image=${COSIGN}:v1.2.1 -n ${NAMESPACE}`, 'pod/cosign created')
+    await succeeds(
+      `get pod cosign -n ${NAMESPACE} -o jsonpath={.spec.containers[0].image}{"\\n"}`,
+      `${COSIGN}:v1.2.1@${session.images.signed}`,
+    )
+  })
+
+  test('4. an image that no policy speaks about is refused', async () => {
+    await refuses(`run busybox --image=busybox --dry-run=server -n ${NAMESPACE}`, [
+      `${DENIED}no matching policies: spec.containers[0].image`,
+      `index.docker.io/library/busybox:latest@${session.images.busybox}`,
+    ])
+  })
+
+  test('5. an image that another key signed is refused', async () => {
+    const { otherKey } = session.images
+    await refuses(`run cosign-fail --image=${COSIGN}:v0.3.0 --dry-run=server -n ${NAMESPACE}`, [
+      `${DENIED}failed policy: image-policy: spec.containers[0].image`,
+      `${COSIGN}:v0.3.0@${otherKey} signature key validation failed for authority official-cosign-key for ${COSIGN}@${otherKey}: no matching signatures: invalid signature when validating ASN.1 encoded signature`,
+    ])
+  })
+
+  suite('6. other workloads and other policies', () => {
+    const digest = (digit: string) => `sha256:${digit.repeat(64)}`
+    const images = [`registry.example.com/acme/a@${digest('1')}`, `registry.example.com/acme/b@${digest('2')}`]
+    const web = {
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata: { name: 'web', namespace: NAMESPACE },
+      spec: {
+        selector: { matchLabels: { app: 'web' } },
+        template: { metadata: { labels: { app: 'web' } }, spec: { containers: images.map((image, i) => ({ name: `c${i}`, image })) } },
+      },
+    }
+    const denied = (i: number): string =>
+      `${images[i]} signature key validation failed for authority authority-0 for ${images[i]}: ` +
+      `GET http://registry.example.com/v2/acme/${'ab'[i]}/manifests/sha256-${digest(String(i + 1)).slice(7)}.sig: DENIED: denied; denied`
+
+    test('a Deployment with two containers whose registry answers DENIED is refused, each with its own lines', async () => {
+      await apply(policy('denied-policy', ['registry.example.com/**'], [{ key: { data: session.keys.ours.pem } }]))
+      await wait(IN_FORCE)
+      await refuses(
+        'create -f -',
+        [
+          DENIED.replace('(BadRequest): ', '(BadRequest): error when creating "STDIN": ') +
+            'failed policy: denied-policy: spec.template.spec.containers[0].image',
+          denied(0),
+          'failed policy: denied-policy: spec.template.spec.containers[1].image',
+          denied(1),
+        ],
+        JSON.stringify(web),
+      )
+    })
+
+    test('in warn mode it is admitted, and kubectl prints the same lines as warnings', async () => {
+      await applied(session.cluster, ['patch', 'cip', 'denied-policy', '--type=merge', '--patch={"spec":{"mode":"warn"}}'])
+      await wait(IN_FORCE)
+      const said = await kubectl('create -f - --dry-run=server', JSON.stringify(web))
+      assert.deepEqual({ code: said.code, stdout: said.stdout }, { code: 0, stdout: 'deployment.apps/web created (server dry run)\n' })
+      assert.deepEqual(said.stderr.trimEnd().split('\n'), [
+        'Warning: failed policy: denied-policy: spec.template.spec.containers[0].image',
+        `Warning: ${denied(0)}`,
+        'Warning: failed policy: denied-policy: spec.template.spec.containers[1].image',
+        `Warning: ${denied(1)}`,
+      ])
+    })
+
+    test('a static fail refuses with its message', async () => {
+      await apply(
+        policy('no-busybox', ['index.docker.io/library/busybox'], [{ name: 'no', static: { action: 'fail', message: 'use distroless' } }]),
+      )
+      await wait(IN_FORCE)
+      await refuses(`run busybox --image=busybox --dry-run=server -n ${NAMESPACE}`, [
+        `${DENIED}failed policy: no-busybox: spec.containers[0].image`,
+        `index.docker.io/library/busybox:latest@${session.images.busybox} disallowed by static policy: use distroless`,
+      ])
+      await applied(session.cluster, ['delete', 'cip', 'no-busybox'])
+    })
+
+    test('of two policies that match, one that fails refuses', async () => {
+      await apply(policy('second', [`${COSIGN}`], [{ static: { action: 'fail', message: 'not today' } }]))
+      await wait(IN_FORCE)
+      await refuses(`run cosign2 --image=${COSIGN}:v1.2.1 --dry-run=server -n ${NAMESPACE}`, [
+        `${DENIED}failed policy: second: spec.containers[0].image`,
+        `${COSIGN}:v1.2.1@${session.images.signed} disallowed by static policy: not today`,
+      ])
+      await applied(session.cluster, ['delete', 'cip', 'second'])
+      await wait(IN_FORCE)
+      await succeeds(`run cosign2 --image=${COSIGN}:v1.2.1 --dry-run=server -n ${NAMESPACE}`, 'pod/cosign2 created (server dry run)')
+    })
+
+    test('a CronJob is judged where its pods are described', async () => {
+      const cronjob = (image: string) => [
+        'create',
+        'cronjob',
+        'nightly',
+        `--image=${image}`,
+        '--schedule=0 0 * * *',
+        '--dry-run=server',
+        '-n',
+        NAMESPACE,
+      ]
+      const admitted = await session.cluster.kubectl(cronjob(`${COSIGN}:v1.2.1`))
+      assert.deepEqual(admitted, { code: 0, stdout: 'cronjob.batch/nightly created (server dry run)\n', stderr: '' })
+      const refused = await session.cluster.kubectl(cronjob('busybox'))
+      assert.equal(refused.code, 1)
+      assert.deepEqual(refused.stderr.trimEnd().split('\n'), [
+        'error: failed to create cronjob: admission webhook "policy.sigstore.dev" denied the request: validation failed: no matching policies: spec.jobTemplate.spec.template.spec.containers[0].image',
+        `index.docker.io/library/busybox:latest@${session.images.busybox}`,
+      ])
+    })
+
+    test('kubectl debug: ephemeral containers are resolved and judged too', async () => {
+      const debug = (image: string) =>
+        kubectl(`debug cosign --image=${image} --container=${image.includes('busybox') ? 'bad' : 'good'} -n ${NAMESPACE}`)
+      const refused = await debug('busybox')
+      assert.equal(refused.code, 1)
+      assert.match(
+        refused.stderr,
+        /denied the request: validation failed: no matching policies: spec\.ephemeralContainers\[0\]\.image\nindex\.docker\.io\/library\/busybox:latest@sha256:/,
+      )
+      const admitted = await debug(`${COSIGN}:v1.2.1`)
+      assert.deepEqual({ ...admitted, stderr: '' }, { code: 0, stdout: '', stderr: '' })
+      await succeeds(
+        `get pod cosign -n ${NAMESPACE} -o jsonpath={.spec.ephemeralContainers[0].image}{"\\n"}`,
+        `${COSIGN}:v1.2.1@${session.images.signed}`,
+      )
+    })
+  })
+
+  suite('changes are in force within a second', () => {
+    const runs = (name: string) => kubectl(`run ${name} --image=${COSIGN}:v1.2.1 --dry-run=server -n ${NAMESPACE}`)
+
+    test('a policy that is edited', async () => {
+      assert.equal((await runs('before')).code, 0)
+      await apply(policy('image-policy', [`${COSIGN}*`], [{ name: 'official-cosign-key', key: { data: session.keys.theirs.pem } }]))
+      await wait(IN_FORCE)
+      assert.match((await runs('after')).stderr, /no matching signatures/)
+    })
+
+    test('the Secret of a key that is replaced, deleted and made anew', async () => {
+      const secret = (pem: string) => ({
+        apiVersion: 'v1',
+        kind: 'Secret',
+        metadata: { name: 'cosign-key', namespace: 'cosign-system' },
+        stringData: { 'cosign.pub': pem },
+      })
+      await apply(secret(session.keys.theirs.pem))
+      await apply(policy('image-policy', [`${COSIGN}*`], [{ name: 'official-cosign-key', key: { secretRef: { name: 'cosign-key' } } }]))
+      await wait(IN_FORCE)
+      assert.match((await runs('theirs')).stderr, /no matching signatures/)
+      await apply(secret(session.keys.ours.pem))
+      await wait(IN_FORCE)
+      assert.deepEqual(await runs('ours'), { code: 0, stdout: 'pod/ours created (server dry run)\n', stderr: '' })
+      await applied(session.cluster, ['delete', 'secret', 'cosign-key', '-n', 'cosign-system'])
+      await wait(IN_FORCE)
+      assert.match((await runs('none')).stderr, /failed policy: image-policy: spec\.containers\[0\]\.image/)
+      await apply(secret(session.keys.ours.pem))
+      await wait(IN_FORCE)
+      assert.equal((await runs('again')).code, 0)
+    })
+  })
+
+  test('the API server is killed and comes back: nothing is lost, nothing need be restarted', async () => {
+    const runs = (name: string) => kubectl(`run ${name} --image=${COSIGN}:v1.2.1 --dry-run=server -n ${NAMESPACE}`)
+    await session.cluster.killApiServer()
+    await wait(IN_FORCE)
+    await session.cluster.startApiServer()
+    assert.equal((await runs('still')).code, 0)
+    assert.match((await kubectl(`run busybox --image=busybox --dry-run=server -n ${NAMESPACE}`)).stderr, /no matching policies/)
+    // The watch is taken up again after a pause that grows with the failures; this is its bound, not its measure.
+    await applied(session.cluster, ['delete', 'cip', 'image-policy'])
+    const patience = Date.now() + 30_000
+    while ((await runs('gone')).code === 0) assert.ok(Date.now() < patience, 'the deletion of the policy never arrived')
+    assert.match((await runs('gone')).stderr, /no matching policies/)
+  })
+
+  test('the controller has the rights that it needs and no more', async () => {
+    const asController = (line: string) => kubectl(`--kubeconfig=${session.kubeconfig} ${line}`)
+    for (const line of [
+      'get secrets -A',
+      `get secrets -n ${NAMESPACE}`,
+      'get pods -A',
+      'get namespaces',
+      `create configmap no -n cosign-system`,
+      'delete cip denied-policy',
+    ])
+      assert.match((await asController(line)).stderr, /forbidden/, line)
+    for (const line of ['get secrets -n cosign-system', 'get configmaps -n cosign-system', 'get serviceaccounts -A', 'get cip'])
+      assert.equal((await asController(line)).code, 0, line)
+    assert.doesNotMatch(session.log(), /forbidden/)
+  })
+})
+
+function policy(name: string, globs: readonly string[], authorities: readonly object[]): object {
+  return {
+    apiVersion: 'policy.sigstore.dev/v1beta1',
+    kind: 'ClusterImagePolicy',
+    metadata: { name },
+    spec: { images: globs.map((glob) => ({ glob })), authorities },
+  }
+}
