@@ -14,7 +14,7 @@ import type { HostClass, Metrics, RegistryOutcome } from './metrics.ts'
 import type { ProxySettings } from './proxy.ts'
 import { proxySettings } from './proxy.ts'
 import type { RegistryReason } from './registry-error.ts'
-import { certificatesIn, systemRoots } from './system-roots.ts'
+import { certificatesIn, isCertificate, systemRoots } from './system-roots.ts'
 import { Tokens } from './token.ts'
 import { Transport } from './transport.ts'
 import type { Answer } from './transport.ts'
@@ -64,7 +64,8 @@ export async function registryOptions(
   const named = await Promise.all(
     settings.registryCas.map(async (path) => {
       const found = certificatesIn(await readFile(path, 'latin1'))
-      if (found.length === 0) throw new Error(`--registry-ca ${path}: no certificate in the file`)
+      if (found.length === 0 || !found.every(isCertificate))
+        throw new Error(`--registry-ca ${path}: no certificate in the file that can be read`)
       return found
     }),
   )

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { getCACertificates } from 'node:tls'
@@ -41,6 +42,15 @@ export function certificatesIn(pem: string): readonly string[] {
   const found = new Set<string>()
   addCertificates(pem, found)
   return [...found]
+}
+
+/** Whether a PEM text is one certificate that can be read. */
+export function isCertificate(pem: string): boolean {
+  try {
+    return new X509Certificate(pem).raw.length > 0
+  } catch {
+    return false
+  }
 }
 
 function addCertificates(pem: string, into: Set<string>): void {

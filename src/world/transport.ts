@@ -13,6 +13,8 @@ import { proxyFor } from './proxy.ts'
 import type { ProxySettings } from './proxy.ts'
 import { codeOfError, connectionCause, isCertificateError } from './registry-error.ts'
 import type { RegistryReason } from './registry-error.ts'
+import { Slots } from './slots.ts'
+import { isCertificate } from './system-roots.ts'
 
 const MAX_REDIRECTS = 5 // registries redirect blobs once, to an object store
 const MAX_ERROR_BODY = 64 * 1024 // bytes of an error's body that are read; the rest is dropped
@@ -28,6 +30,16 @@ const WHOLE_MS = 30_000 // one question with its redirects and retries, whatever
 const BACKOFF_MS = [150, 450] as const // before the second and the third attempt, times 0.5 to 1.5
 const MAX_RETRY_AFTER_MS = 2_000 // of Retry-After that is waited for; who asks for more is not asked again
 const RETRIED: ReadonlySet<number> = new Set([408, 499, 500, 502, 503, 504, 522])
+// Why a connection may fail now and not a moment later. A name that does not exist, a bad certificate and no TLS will be the same then.
+const FLEETING: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_SOCKET',
+])
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
 export type TransportOptions = {
@@ -70,7 +82,7 @@ export type Answer = {
 /** No answer, and why. */
 export type Trouble = { readonly reason: RegistryReason }
 
-type Origin = { readonly dispatcher: Dispatcher; readonly proxied: boolean; waiting: number }
+type Origin = { readonly dispatcher: Dispatcher; readonly proxied: boolean; readonly slots: Slots }
 /** How one exchange failed: without a connection the next target may do; the transient may be tried again. */
 type Failure = { readonly reason: RegistryReason; readonly connection?: 'none' | 'untrusted'; readonly transient: boolean }
 
@@ -141,7 +153,7 @@ export class Transport {
         : redirects === MAX_REDIRECTS
           ? `stopped after ${MAX_REDIRECTS} redirects`
           : next.protocol !== 'https:' && !(next.protocol === 'http:' && target.url.protocol === 'http:')
-            ? 'redirected from https to something else'
+            ? `redirected to a URL that is not ${target.url.protocol === 'https:' ? 'https' : 'http'}`
             : next.username || next.password
               ? 'redirected to a URL with credentials in it'
               : undefined
@@ -163,18 +175,15 @@ export class Transport {
     signal: AbortSignal,
   ): Promise<Answer | Failure> {
     const at = `${request.method} ${target.shown}`
-    if (signal.aborted) return { reason: { code: 'registry-timeout', text: `${at}: context deadline exceeded` }, transient: false }
     const hostname = bare(url.hostname)
     // Literal addresses are not looked up, and a proxy looks names up by itself: this is the only place that sees them all.
     if (isRefused(hostname)) return this.#count('failed', target, { reason: addressRefused(at, hostname), transient: false })
     const origin = this.#origin(url, connectMs)
-    if (origin.waiting >= MAX_CONNECTIONS + MAX_WAITING) {
-      return this.#count('failed', target, {
-        reason: { code: 'registry-failed', text: `${at}: too many requests to this registry are waiting` },
-        transient: false,
-      })
+    const slot = await origin.slots.take(signal)
+    if (slot === 'aborted') return { reason: { code: 'registry-timeout', text: `${at}: context deadline exceeded` }, transient: false }
+    if (slot === 'full') {
+      return { reason: { code: 'registry-failed', text: `${at}: too many requests to this registry are waiting` }, transient: false }
     }
-    origin.waiting++
     let response: Dispatcher.ResponseData | undefined
     try {
       response = await origin.dispatcher.request({
@@ -217,11 +226,10 @@ export class Transport {
           text: `Get "${url.origin === target.url.origin ? target.shownBase : `${url.origin}/`}": ${cause}`,
         },
         connection: isCertificateError(error) ? 'untrusted' : 'none',
-        // A name that does not exist and a certificate that is not believed will not be there a moment later.
-        transient: code !== 'ENOTFOUND' && code !== 'UND_ERR_CONNECT_TIMEOUT' && !isCertificateError(error),
+        transient: FLEETING.has(code),
       })
     } finally {
-      origin.waiting--
+      origin.slots.release()
     }
   }
 
@@ -264,9 +272,7 @@ export class Transport {
         maxHeaderSize: MAX_HEADER_BYTES,
       }
       const trust =
-        url.protocol === 'https:' || proxy?.protocol === 'https:'
-          ? { secureContext: (this.#trust ??= createSecureContext({ ca: [...this.#options.ca()] })) }
-          : {}
+        url.protocol === 'https:' || proxy?.protocol === 'https:' ? { secureContext: (this.#trust ??= trustIn(this.#options.ca())) } : {}
       origin = {
         dispatcher: proxy
           ? new ProxyAgent({
@@ -279,7 +285,7 @@ export class Transport {
             })
           : new Pool(url.origin, { ...shared, connect: { ...trust, allowH2: false, timeout: connectMs, lookup: this.#lookup } }),
         proxied: proxy !== undefined,
-        waiting: 0,
+        slots: new Slots(MAX_CONNECTIONS, MAX_WAITING),
       }
       this.#origins.set(key, origin)
     }
@@ -290,6 +296,11 @@ export class Transport {
     this.#options.count(outcome, kind)
     return result
   }
+}
+
+/** One certificate that cannot be read, of a system's 140, must not take the others along. */
+function trustIn(certificates: readonly string[]): SecureContext {
+  return createSecureContext({ ca: certificates.filter(isCertificate) })
 }
 
 /** What is wrong with a 200 before its body is read. */
