@@ -50,7 +50,9 @@ export class ApiServer {
       if (text === undefined) return { state: 'too-large' }
       return answerOf(response, text)
     } catch (error) {
-      return { state: 'failed', text: bound.aborted && !signal.aborted ? `no answer within ${time / 1000} s` : textOf(error) }
+      if (!bound.aborted || signal.aborted) return { state: 'failed', text: textOf(error) }
+      this.#leaveConnections()
+      return { state: 'failed', text: `no answer within ${time / 1000} s` }
     }
   }
 
@@ -81,7 +83,9 @@ export class ApiServer {
       }
       return { state: 'ended' }
     } catch (error) {
-      return bound.aborted && !signal.aborted ? { state: 'silent' } : { state: 'failed', text: textOf(error) }
+      if (!bound.aborted || signal.aborted) return { state: 'failed', text: textOf(error) }
+      this.#leaveConnections()
+      return { state: 'silent' }
     }
   }
 
@@ -122,11 +126,17 @@ export class ApiServer {
     return Buffer.concat(chunks).toString('utf8')
   }
 
-  /** Connections are kept as long as certificates stay the same. Those in use with old ones end in their own time. */
+  /** What is under way on the connections goes on; what comes gets new ones. Where one went silent, idle ones have too. */
+  #leaveConnections(): void {
+    void this.#dispatcher?.dispatcher.close()
+    this.#dispatcher = undefined
+  }
+
+  /** Connections are kept as long as certificates stay the same. */
   #dispatcherFor(tls: Readonly<Record<string, unknown>>): Dispatcher {
     const key = createHash('sha256').update(JSON.stringify(tls)).digest('hex')
     if (this.#dispatcher?.key !== key) {
-      void this.#dispatcher?.dispatcher.close()
+      this.#leaveConnections()
       const { proxy } = this.#access
       const connection = { allowH2: false, headersTimeout: ANSWER, keepAliveTimeout: 30_000 } as const
       const dispatcher = proxy

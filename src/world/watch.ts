@@ -133,7 +133,6 @@ export class Watch<T> {
       })
     this.#isListed = true
     this.#well()
-    this.#failures = 0
     this.#changed()
   }
 
