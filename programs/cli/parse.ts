@@ -45,7 +45,7 @@ export function parse(command: Command, given: readonly string[], environment: R
     const written = inline ?? (value.shown === undefined ? 'true' : rest.shift())
     if (written === undefined) return { ok: false, text: `${shown} needs a value: ${shown} ${value.shown}` }
     const taken: Taken<unknown> = value.read(written)
-    if (!taken.ok) return { ok: false, text: `${shown} ${taken.text}` }
+    if (!taken.ok) return { ok: false, text: `${shown}: ${taken.text}` }
     if (!found) {
       notes.push({ setting: shown, why: note?.why ?? '' })
       continue
@@ -62,7 +62,7 @@ export function parse(command: Command, given: readonly string[], environment: R
     const text = o.env === undefined ? undefined : environment[o.env]
     if (values.has(name) || text === undefined || text === '') continue
     const taken: Taken<unknown> = o.value.read(text)
-    if (!taken.ok) return { ok: false, text: `the environment variable ${o.env} ${taken.text}` }
+    if (!taken.ok) return { ok: false, text: `the environment variable ${o.env}: ${taken.text}` }
     values.set(name, [taken.value])
   }
   if (command === 'serve') {
