@@ -20,14 +20,15 @@ export type Protection = {
 
 type Guarded = { readonly prefix: string; readonly protection: Protection }
 
-/** Who may pass: Basic and Bearer as registries do them, with a token realm of its own at `/token`. */
+/** Who may pass: Basic and Bearer as registries do them, with a token realm of its own at `/token` of the host that was asked. */
 export class Guard {
-  readonly #url: () => string
+  readonly #scheme: 'http' | 'https'
   readonly #guarded: Guarded[] = []
-  readonly #tokens = new Map<string, { readonly scope: string; readonly protection: Protection }>()
+  /** The scopes of each token. */
+  readonly #tokens = new Map<string, readonly string[]>()
 
-  constructor(url: () => string) {
-    this.#url = url
+  constructor(scheme: 'http' | 'https') {
+    this.#scheme = scheme
   }
 
   protect(prefix: string, protection: Protection): void {
@@ -39,27 +40,28 @@ export class Guard {
     this.#tokens.clear()
   }
 
-  /** The challenge for who may not pass. */
-  refusal({ path, authorization }: Seen): string | undefined {
+  /** The challenge for who may not pass. `/v2/`, which real clients ask first, tells them how, whatever they want to read then. */
+  refusal({ path, authorization, headers }: Seen): string | undefined {
     const [, repository = ''] = /^\/v2\/(.+)\/(?:manifests|blobs|referrers|tags)\//.exec(path) ?? []
-    const protection = this.#guarded.find(({ prefix }) => repository.startsWith(prefix))?.protection
+    const isPing = /^\/v2\/?$/.test(path)
+    const protection = this.#guarded.find(({ prefix }) => isPing || repository.startsWith(prefix))?.protection
     if (!protection) return undefined
     if (protection.scheme === 'basic') return authorization === basic(protection) ? undefined : 'Basic realm="registry"'
-    const token = this.#tokens.get(authorization?.replace(/^Bearer /, '') ?? '')
-    if (token?.scope.split(' ').some((scope) => scope.startsWith(`repository:${repository}:`))) return undefined
-    const scope = protection.namesScope === false ? '' : `,scope="repository:${repository}:pull"`
-    return `Bearer realm="${protection.realm ?? `${this.#url()}/token`}",service="fake"${scope}`
+    const scopes = this.#tokens.get(authorization?.replace(/^Bearer /, '') ?? '')
+    if (scopes && (isPing || scopes.some((scope) => scope.startsWith(`repository:${repository}:`)))) return undefined
+    const scope = protection.namesScope === false || isPing ? '' : `,scope="repository:${repository}:pull"`
+    return `Bearer realm="${protection.realm ?? `${this.#scheme}://${headers.host}/token`}",service="fake"${scope}`
   }
 
   token({ method, query, authorization }: Seen, body: Uint8Array, respond: Respond): void {
     const form = method === 'POST' ? new URLSearchParams(Buffer.from(body).toString()) : query
-    const scope = form.getAll('scope').join(' ')
-    const repository = scope.split(':')[1] ?? ''
+    const scopes = form.getAll('scope').flatMap((scope) => scope.split(' '))
+    const repository = scopes[0]?.split(':')[1] ?? ''
     const protection = this.#guarded.find(
       ({ prefix, protection: { scheme } }) => scheme === 'bearer' && repository.startsWith(prefix),
     )?.protection
     const passes =
-      protection &&
+      !protection ||
       (method === 'POST'
         ? protection.refreshToken !== undefined && form.get('refresh_token') === protection.refreshToken
         : authorization === undefined
@@ -67,8 +69,8 @@ export class Guard {
           : authorization === basic(protection))
     if (!passes) return respond(401, JSON.stringify({ errors: [{ code: 'UNAUTHORIZED', message: 'incorrect username or password' }] }))
     const token = randomUUID()
-    this.#tokens.set(token, { scope, protection })
-    respond(200, JSON.stringify({ token, expires_in: protection.expiresIn ?? 300 }), { 'content-type': 'application/json' })
+    this.#tokens.set(token, scopes)
+    respond(200, JSON.stringify({ token, expires_in: protection?.expiresIn ?? 300 }), { 'content-type': 'application/json' })
   }
 }
 

@@ -59,10 +59,11 @@ export class FakeRegistry {
   readonly #sockets = new Set<Socket>()
   readonly #faults: { readonly when: (seen: Seen) => boolean; readonly fault: Fault; left: number }[] = []
   readonly #uploads = new Map<string, Uint8Array[]>()
-  readonly #guard = new Guard(() => this.url)
+  readonly #guard: Guard
 
   private constructor(options: FakeRegistryOptions) {
     this.#options = options
+    this.#guard = new Guard(options.tls ? 'https' : 'http')
     const listener = (request: IncomingMessage, response: ServerResponse): void => {
       this.#answer(request, response).catch((error: unknown) => response.destroy(error instanceof Error ? error : undefined))
     }

@@ -36,7 +36,7 @@ export type Asked =
 /** What is known of a registry's demand: a challenge, or that `/v2/` is open to everybody. `inside`: its scopes name repositories with the mirror's path. */
 type Demand = { readonly challenge: Challenge; readonly inside: boolean } | 'none'
 
-type Reply = { readonly answer: Answer; readonly endpoint: Endpoint }
+type Reply = { readonly answer: Answer; readonly endpoint: Endpoint; readonly isBare: boolean }
 /** What one credential led to. `withheld`: it was not sent. */
 type Attempt = Reply | (Trouble & { readonly refused?: boolean }) | { readonly withheld: string }
 
@@ -86,7 +86,8 @@ export class Authentication {
       if ('withheld' in attempt) continue
       if ('answer' in attempt && !isRefused(attempt.answer)) {
         this.#worked.set(place, credentials.indexOf(credential))
-        return { ok: true, ...attempt, tried }
+        const { answer, endpoint, isBare } = attempt
+        return { ok: true, answer, endpoint, tried: isBare ? [...tried.slice(0, -1), 'anonymous'] : tried }
       }
       const reason = 'answer' in attempt ? reasonOf(attempt.answer) : attempt.reason
       if (!('answer' in attempt) && attempt.refused !== true) return { ok: false, reason, tried }
@@ -202,7 +203,7 @@ export class Authentication {
     const endpoint = endpoints[targets.indexOf(answer.target)]
     if (!endpoint) throw new Error('an answer from a target that was not asked')
     if (!known) this.#reached.set(registry, endpoint, { ttl: endpoint.withholds === 'plain http' ? PLAIN_LEARNED_MS : LEARNED_MS })
-    const reply = { answer, endpoint }
+    const reply = { answer, endpoint, isBare: authorization === undefined }
     if (authorization === undefined) course.bare = reply
     return reply
   }

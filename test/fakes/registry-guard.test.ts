@@ -8,7 +8,7 @@ const seen = (path: string, authorization?: string, query = ''): Seen => ({
   path,
   authorization,
   query: new URLSearchParams(query),
-  headers: {},
+  headers: { host: 'r' },
 })
 const MANIFEST = '/v2/team/app/manifests/v1'
 const LOGIN = { username: 'puller', password: 's3cret' }
@@ -24,7 +24,7 @@ function tokenFrom(guard: Guard, authorization?: string, query = SCOPE): string 
 }
 
 test('Basic lets the right password pass, for the repositories that it protects', () => {
-  const guard = new Guard(() => 'http://r')
+  const guard = new Guard('http')
   guard.protect('team/', { scheme: 'basic', ...LOGIN })
   assert.equal(guard.refusal(seen(MANIFEST)), 'Basic realm="registry"')
   assert.equal(guard.refusal(seen(MANIFEST, `Basic ${btoa('puller:x')}`)), 'Basic realm="registry"')
@@ -33,7 +33,7 @@ test('Basic lets the right password pass, for the repositories that it protects'
 })
 
 test('Bearer lets a token pass for the repository that it was given for, until it is revoked', () => {
-  const guard = new Guard(() => 'http://r')
+  const guard = new Guard('http')
   guard.protect('team/', { scheme: 'bearer', ...LOGIN })
   assert.equal(guard.refusal(seen(MANIFEST)), 'Bearer realm="http://r/token",service="fake",scope="repository:team/app:pull"')
   assert.equal(tokenFrom(guard), 401)
@@ -44,8 +44,19 @@ test('Bearer lets a token pass for the repository that it was given for, until i
   assert.ok(guard.refusal(seen(MANIFEST, `Bearer ${token}`)))
 })
 
+test('/v2/ tells real clients how to come in, and lets any token pass; open repositories need none, but may come with one', () => {
+  const guard = new Guard('http')
+  assert.equal(guard.refusal(seen('/v2/')), undefined)
+  guard.protect('team/', { scheme: 'bearer', ...LOGIN })
+  assert.equal(guard.refusal(seen('/v2/')), 'Bearer realm="http://r/token",service="fake"')
+  const token = tokenFrom(guard, undefined, 'scope=repository%3Aopen%2Fapp%3Apull')
+  assert.equal(guard.refusal(seen('/v2/', `Bearer ${token}`)), undefined)
+  assert.equal(guard.refusal(seen('/v2/open/app/manifests/v1', `Bearer ${token}`)), undefined)
+  assert.ok(guard.refusal(seen(MANIFEST, `Bearer ${token}`)))
+})
+
 test('Bearer may give tokens to strangers', () => {
-  const guard = new Guard(() => 'http://r')
+  const guard = new Guard('http')
   guard.protect('team/', { scheme: 'bearer', ...LOGIN, anonymous: true })
   assert.equal(guard.refusal(seen(MANIFEST, `Bearer ${tokenFrom(guard)}`)), undefined)
 })

@@ -171,7 +171,10 @@ test('signaturePullSecrets are not followed by anybody else after a 401', async 
 test('an open repository is read without sending the password that is there for its host', async () => {
   const registry = await fake()
   registry.manifest('team/app', IMAGE, 'v1')
-  await client().manifest({ registry: registry.host, repository: 'team/app' }, 'v1', chain(right, ANONYMOUS), soon())
+  assert.deepEqual(
+    told(await client().manifest({ registry: registry.host, repository: 'team/app' }, 'v1', chain(right, ANONYMOUS), soon())),
+    ['found', ['anonymous']],
+  )
   assert.deepEqual(sent(registry), ['v1 -'])
 })
 
