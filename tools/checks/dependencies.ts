@@ -5,7 +5,7 @@ type Manifest = Readonly<Record<'dependencies' | 'devDependencies' | 'optionalDe
 const PAGE = 'docs/reference/dependencies.md'
 
 export const dependencies: Check = {
-  claim: `dependencies are pinned exactly, each has its reason in ${PAGE}, and the lock file names no download address`,
+  claim: `dependencies are pinned exactly and used, each has its reason in ${PAGE}, and the lock file names no download address`,
   violations(project) {
     const manifest = JSON.parse(project.text('package.json')) as Manifest
     const pins = { ...manifest.dependencies, ...manifest.devDependencies, ...manifest.optionalDependencies }
@@ -17,7 +17,10 @@ export const dependencies: Check = {
         .filter((line) => line.startsWith('| `'))
         .flatMap((row) => [...(row.split('|')[1] ?? '').matchAll(/`([^`]+)`/g)].map((match) => match[1] ?? '')),
     )
+    const product = project.files.filter((file) => /^(src|programs)\/.*\.ts$/.test(file)).map((file) => project.text(file))
+    const isUsed = (name: string): boolean => product.some((text) => text.includes(`'${name}'`) || text.includes(`'${name}/`))
     return [
+      ...Object.keys(manifest.dependencies ?? {}).flatMap((name) => (isUsed(name) ? [] : [`package.json: nothing imports ${name}`])),
       ...Object.entries(pins).flatMap(([name, version]) =>
         /^\d+\.\d+\.\d+$/.test(version) ? [] : [`package.json: ${name} is not pinned: ${version}`],
       ),

@@ -1,7 +1,7 @@
 import { codeLines, type Check } from '../project.ts'
 
 export const patterns: Check = {
-  claim: 'no regular expression is made from text: foreign patterns run in linear time (re2js), and code is never made from text',
+  claim: 'no regular expression is made from text: foreign patterns must run in linear time, and code is never made from text',
   violations: (project) =>
     project.files
       .filter((file) => /^(src|programs)\/.*\.ts$/.test(file))

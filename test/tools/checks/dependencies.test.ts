@@ -8,7 +8,12 @@ const sound = { dependencies: { yaml: '2.9.1' }, devDependencies: { oxlint: '1.0
 
 function violationsOf(manifest: object, reasons: string, lock = '{}'): unknown {
   return dependencies.violations(
-    inMemory({ 'package.json': JSON.stringify(manifest), 'docs/reference/dependencies.md': reasons, 'package-lock.json': lock }),
+    inMemory({
+      'package.json': JSON.stringify(manifest),
+      'docs/reference/dependencies.md': reasons,
+      'package-lock.json': lock,
+      'src/world/a.ts': "import { parse } from 'yaml'",
+    }),
   )
 }
 
@@ -18,8 +23,9 @@ test('a range is no pin', () => {
   assert.deepEqual(violationsOf({ ...sound, dependencies: { yaml: '^2.9.1' } }, page), ['package.json: yaml is not pinned: ^2.9.1'])
 })
 
-test('a dependency without a reason, and a reason without a dependency, are named', () => {
+test('a dependency without a reason, a reason without a dependency, and a dependency that nothing imports, are named', () => {
   assert.deepEqual(violationsOf({ ...sound, dependencies: { undici: '8.0.0' } }, page), [
+    'package.json: nothing imports undici',
     'docs/reference/dependencies.md: no reason for undici',
     'docs/reference/dependencies.md: yaml is no dependency',
   ])
