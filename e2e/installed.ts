@@ -1,7 +1,6 @@
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { type Server as HttpServer, createServer } from 'node:http'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseAllDocuments } from 'yaml'
@@ -9,7 +8,7 @@ import { renewed } from '../programs/webhook/certificate.ts'
 import { type Cluster, WEBHOOK_ADDRESS, applied, startCluster } from './cluster.ts'
 import { type KeyPair, importKey, sign } from './cosign.ts'
 import type { Parts } from './parts.ts'
-import { Server, freePort } from './processes.ts'
+import { Server, freePort, temporaryFolder } from './processes.ts'
 import { type Registry, pushImage, startRegistry } from './registry.ts'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
@@ -38,8 +37,8 @@ export type Images = {
 
 /** A registry, etcd, an API server with what is in deploy/, and `sealgate serve` with the rights of its ServiceAccount and no more. */
 export async function install(parts: Parts): Promise<Installed> {
-  const folder = mkdtempSync(join(tmpdir(), 'sealgate-session-'))
-  const stops: (() => unknown)[] = [() => rmSync(folder, { recursive: true, force: true })]
+  const folder = temporaryFolder('session')
+  const stops: (() => unknown)[] = []
   const stop = async (): Promise<void> => {
     for (const end of stops.toReversed()) await end()
   }

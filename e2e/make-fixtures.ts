@@ -1,11 +1,10 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Cosign, type Form, type KeyKind, type KeyPair, cosignEnv, formOptions, importKey } from './cosign.ts'
 import type { RepositoryContent } from './fixtures.ts'
 import { type Part, type Parts, VERSIONS, parts } from './parts.ts'
-import { must } from './processes.ts'
+import { must, temporaryFolder } from './processes.ts'
 import { type Registry, digestOf, get, pushImage, pushIndex, startRegistry } from './registry.ts'
 
 /**
@@ -101,7 +100,7 @@ await make()
 async function make(): Promise<void> {
   const wanted: readonly Part[] = ['registry', 'cosign2', 'cosign3']
   const built = await parts(wanted)
-  const home = mkdtempSync(join(tmpdir(), 'sealgate-fixtures-'))
+  const home = temporaryFolder('fixtures')
   const registries = {
     api: await startRegistry(built.registry, join(home, 'api.log'), true),
     fallback: await startRegistry(built.registry, join(home, 'fallback.log'), false),
@@ -115,7 +114,6 @@ async function make(): Promise<void> {
   } finally {
     await registries.api.stop()
     await registries.fallback.stop()
-    rmSync(home, { recursive: true, force: true })
   }
 }
 

@@ -1,7 +1,9 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 
 /** What a program that ran to its end said. */
 export type Said = { readonly code: number; readonly stdout: string; readonly stderr: string }
@@ -36,10 +38,21 @@ export async function must(program: string, arguments_: readonly string[], optio
 }
 
 const running = new Set<ChildProcess>()
+const folders = new Set<string>()
 
-// Whatever ends this process, what it started ends with it.
-process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')))
+// Whatever ends this process, what it started ends with it, and what it wrote goes.
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+})
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1))
+
+/** A folder that is there until this process ends. */
+export function temporaryFolder(name: string): string {
+  const folder = mkdtempSync(join(tmpdir(), `sealgate-${name}-`))
+  folders.add(folder)
+  return folder
+}
 
 /** A process that serves until it is stopped. What it prints goes to the file `log`. */
 export class Server {

@@ -47,6 +47,19 @@ suite('the session: the product documentation’s own check, on real parts', { s
     await wait(IN_FORCE)
   })
 
+  test('a policy written in one version is the same in the other', async () => {
+    const get = async (version: string) => {
+      const object = JSON.parse((await kubectl(`get clusterimagepolicies.${version}.policy.sigstore.dev image-policy -o json`)).stdout) as {
+        apiVersion: string
+        spec: object
+      }
+      assert.equal(object.apiVersion, `policy.sigstore.dev/${version}`)
+      return object.spec
+    }
+    assert.deepEqual(await get('v1alpha1'), await get('v1beta1'))
+    await succeeds('get cip -o name', 'clusterimagepolicy.policy.sigstore.dev/image-policy')
+  })
+
   test('3. an image that the key signed is admitted, in a namespace that enforces pod security too', async () => {
     await succeeds(`run cosign --image=${COSIGN}:v1.2.1 --dry-run=server -n ${NAMESPACE}`, 'pod/cosign created (server dry run)')
     await succeeds(`run cosign --image=${COSIGN}:v3.1.3 --dry-run=server -n ${NAMESPACE}`, 'pod/cosign created (server dry run)')
@@ -126,6 +139,38 @@ suite('the session: the product documentation’s own check, on real parts', { s
       // kubectl prints a warning once, however many containers it is about.
       const warnings = new Set([...denied(0), ...denied(1)].map((line) => `Warning: ${line}`))
       assert.deepEqual(said.stderr.trimEnd().split('\n'), [...warnings])
+    })
+
+    test('the pull secret of a workload is read, and a refusal names it', async () => {
+      const auths = { 'registry.example.com': { auth: Buffer.from('someone:secret-word').toString('base64') } }
+      await apply({
+        apiVersion: 'v1',
+        kind: 'Secret',
+        metadata: { name: 'pull', namespace: NAMESPACE },
+        type: 'kubernetes.io/dockerconfigjson',
+        stringData: { '.dockerconfigjson': JSON.stringify({ auths }) },
+      })
+      const pod = { imagePullSecrets: [{ name: 'pull' }], containers: [{ name: 'a', image: images[0] }] }
+      const said = await kubectl(
+        'create -f - --dry-run=server',
+        JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'a', namespace: NAMESPACE }, spec: pod }),
+      )
+      assert.match(said.stderr, /^Warning: credentials tried, in order: .*\bpull\b.*, anonymous$/m)
+      assert.doesNotMatch(said.stderr + session.log(), /secret-word|someone/)
+    })
+
+    test('scaling down is not judged, scaling up is', async () => {
+      // Made while the policy only warned; then the policy enforces.
+      await applied(session.cluster, ['create', '-f', '-'], JSON.stringify({ ...web, spec: { ...web.spec, replicas: 3 } }))
+      await applied(session.cluster, ['patch', 'cip', 'denied-policy', '--type=merge', '--patch={"spec":{"mode":"enforce"}}'])
+      await wait(IN_FORCE)
+      const scale = (replicas: number) =>
+        kubectl(`patch deployment web -n ${NAMESPACE} --type=merge --patch={"spec":{"replicas":${replicas}}}`)
+      assert.deepEqual(await scale(1), { code: 0, stdout: 'deployment.apps/web patched\n', stderr: '' })
+      assert.match(
+        (await scale(2)).stderr,
+        /^Error from server \(BadRequest\): admission webhook "policy\.sigstore\.dev" denied the request: validation failed: failed policy: denied-policy: /,
+      )
     })
 
     test('a static fail refuses with its message', async () => {
