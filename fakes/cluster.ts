@@ -179,7 +179,8 @@ export class FakeCluster {
     if (fault?.how === 'hang') return
     if (fault?.how === 'close') return void request.socket.destroy()
     if (fault?.how === 'status') return this.#status(response, fault.status ?? 500, fault.message, fault.retryAfter)
-    if (!asked) return this.#status(response, 404, 'the server could not find the requested resource')
+    // A path that no API is served under is answered by no API.
+    if (!asked) return void response.writeHead(404, { 'content-type': 'text/plain' }).end('404 page not found\n')
     const { resource, namespace, name } = asked
     if (this.#denied.has(`${verb} ${resource.resource} ${namespace}`)) {
       const where = namespace === '' ? 'at the cluster scope' : `in the namespace "${namespace}"`

@@ -320,6 +320,8 @@ function isOfVersion(failure: ListFailure): boolean {
 }
 
 function textOf(failure: ListFailure): string {
+  if (failure.state === 'refused' && failure.status === 404)
+    return 'the API server does not serve it; is its CustomResourceDefinition installed?'
   return failure.state === 'too-large' ? 'an object is too large' : failure.text
 }
 

@@ -161,7 +161,11 @@ test('lesson 10: an API server that is away, or no longer knows policies, makes 
   assert.equal(cluster.objects().policies.size, 1)
   fake.store.servePolicies()
   await fake.start()
-  await until(() => cluster.objects().policiesIncomplete?.endsWith('the server could not find the requested resource') === true)
+  await until(
+    () =>
+      cluster.objects().policiesIncomplete?.endsWith('the API server does not serve it; is its CustomResourceDefinition installed?') ===
+      true,
+  )
   assert.equal(cluster.objects().policies.size, 1)
   fake.store.servePolicies('v1alpha1')
   await until(() => cluster.objects().policiesIncomplete === undefined)
@@ -171,7 +175,9 @@ test('lesson 10: an API server that is away, or no longer knows policies, makes 
 test('a missing CRD is not ready, and never no policy at all', async (t) => {
   const { cluster } = await opened(t, (fake) => fake.store.servePolicies())
   await until(() => cluster.waitingFor().length === 1)
-  assert.deepEqual(cluster.waitingFor(), ['clusterimagepolicies.policy.sigstore.dev: the server could not find the requested resource'])
+  assert.deepEqual(cluster.waitingFor(), [
+    'clusterimagepolicies.policy.sigstore.dev: the API server does not serve it; is its CustomResourceDefinition installed?',
+  ])
   assert.ok(cluster.objects().policiesIncomplete)
 })
 

@@ -198,7 +198,7 @@ test('a resource that the API server does not know is never an empty list; once 
     fake.store.put(policy('a'))
     fake.store.servePolicies()
   })
-  await until(() => setting.watch.why === 'the server could not find the requested resource')
+  await until(() => setting.watch.why === 'the API server does not serve it; is its CustomResourceDefinition installed?')
   assert.equal(setting.watch.isListed, false)
   setting.fake.store.servePolicies('v1beta1')
   await until(() => setting.names() === 'a')
@@ -209,7 +209,7 @@ test('a resource that is taken away keeps what was known, and says why', async (
   await watching(setting)
   setting.fake.store.servePolicies()
   setting.fake.closeConnections()
-  await until(() => setting.watch.why === 'the server could not find the requested resource')
+  await until(() => setting.watch.why === 'the API server does not serve it; is its CustomResourceDefinition installed?')
   assert.equal(setting.names(), 'a')
 })
 
