@@ -13,6 +13,8 @@ import { proxyFor } from './proxy.ts'
 import type { ProxySettings } from './proxy.ts'
 import { codeOfError, connectionCause, isCertificateError } from './registry-error.ts'
 import type { RegistryReason } from './registry-error.ts'
+import { delayBeforeRetry, pause } from './retry.ts'
+import type { Attempted } from './retry.ts'
 import { Slots } from './slots.ts'
 import { isCertificate } from './system-roots.ts'
 
@@ -27,9 +29,6 @@ const CONNECT_MS = 5_000 // to connect, TLS included
 const CONNECT_BEFORE_FALLBACK_MS = 1_000 // to connect by https to a host that may then be asked by plain http
 const SILENCE_MS = 10_000 // to the first byte of an answer, and between two
 const WHOLE_MS = 30_000 // one question with its redirects and retries, whatever the caller allows
-const BACKOFF_MS = [150, 450] as const // before the second and the third attempt, times 0.5 to 1.5
-const MAX_RETRY_AFTER_MS = 2_000 // of Retry-After that is waited for; who asks for more is not asked again
-const RETRIED: ReadonlySet<number> = new Set([408, 499, 500, 502, 503, 504, 522])
 // Why a connection may fail now and not a moment later. A name that does not exist, a bad certificate and no TLS will be the same then.
 const FLEETING: ReadonlySet<string> = new Set([
   'ECONNREFUSED',
@@ -103,12 +102,20 @@ export class Transport {
 
   /** Asks, at most three times and 30 s, and within `signal`. What answers is an `Answer` whatever its status; a `Trouble` is everything else. */
   async ask(request: Request, signal: AbortSignal): Promise<Answer | Trouble> {
-    const bounded = AbortSignal.any([signal, AbortSignal.timeout(WHOLE_MS)])
-    for (let attempt = 0; ; attempt++) {
-      const result = await this.#reach(request, bounded)
-      const delay = delayBeforeRetry(result, attempt)
-      // A budget that ends while waiting does not hide what the registry said.
-      if (delay === undefined || !(await pause(delay, bounded))) return 'status' in result ? result : { reason: result.reason }
+    // Not AbortSignal.timeout: its timer would stay for the whole time after every question that was answered at once.
+    const whole = new AbortController()
+    const timer = setTimeout(() => whole.abort(), WHOLE_MS)
+    const bounded = AbortSignal.any([signal, whole.signal])
+    try {
+      for (let attempt = 0; ; attempt++) {
+        const result = await this.#reach(request, bounded)
+        const ended = endOf(result)
+        const delay = ended && delayBeforeRetry(ended, attempt, Math.random(), Date.now())
+        // A budget that ends while waiting does not hide what the registry said.
+        if (delay === undefined || !(await pause(delay, bounded))) return 'status' in result ? result : { reason: result.reason }
+      }
+    } finally {
+      clearTimeout(timer)
     }
   }
 
@@ -328,37 +335,8 @@ function outcomeOf(status: number): RegistryOutcome {
   return status === 429 ? 'limited' : 'failed'
 }
 
-/** Milliseconds to wait before asking again; undefined: not again. */
-function delayBeforeRetry(result: Answer | Failure, attempt: number): number | undefined {
-  const base = BACKOFF_MS[attempt]
-  if (base === undefined) return undefined
-  const backoff = base * (0.5 + Math.random())
-  if (!('status' in result)) return result.transient ? backoff : undefined
-  const asked = retryAfter(result.headers['retry-after'])
-  if (result.status === 429 ? asked === undefined : !RETRIED.has(result.status)) return undefined
-  if (asked === undefined) return backoff
-  return asked <= MAX_RETRY_AFTER_MS ? Math.max(asked, backoff) : undefined
-}
-
-/** `Retry-After` in milliseconds: seconds or a date (RFC 9110 section 10.2.3); undefined when there is none that can be read. */
-function retryAfter(value: string | undefined): number | undefined {
-  if (value === undefined) return undefined
-  if (/^\d{1,9}$/.test(value)) return Number(value) * 1000
-  const date = Date.parse(value)
-  return Number.isNaN(date) ? undefined : Math.max(0, date - Date.now())
-}
-
-/** Waits; false when `signal` ended it. */
-function pause(ms: number, signal: AbortSignal): Promise<boolean> {
-  if (signal.aborted) return Promise.resolve(false)
-  return new Promise((done) => {
-    const end = (whole: boolean) => (): void => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', cut)
-      done(whole)
-    }
-    const cut = end(false)
-    const timer = setTimeout(end(true), ms)
-    signal.addEventListener('abort', cut)
-  })
+/** Undefined: asking again would change nothing. */
+function endOf(result: Answer | Failure): Attempted | undefined {
+  if ('status' in result) return { status: result.status, retryAfter: result.headers['retry-after'] }
+  return result.transient ? 'transient' : undefined
 }
