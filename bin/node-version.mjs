@@ -16,7 +16,9 @@ ${
     ? `\`npm ci\` brings that Node along for ${platform}. It is missing: run \`npm ci\` again, without \`--omit=optional\` or \`omit=optional\` in an .npmrc.`
     : `\`npm ci\` brings that Node along for ${Object.keys(pins)
         .map((name) => name.replace(/^node-(bin-)?/, ''))
-        .join(', ')}, but not for ${platform}: install it from https://nodejs.org/en/download or with a version manager (nvm install ${needed}).`
+        .join(
+          ', ',
+        )}, but not for ${platform}: install it from https://nodejs.org/en/download or with a version manager (nvm install ${needed}).`
 }`)
   process.exit(2)
 }
