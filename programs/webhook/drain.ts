@@ -26,9 +26,13 @@ export class Draining {
     this.#since = performance.now()
     const end = this.#since + grace
     while (performance.now() < Math.min(end, Math.max(this.#since, this.#last) + quiet)) await pause(LOOK)
-    const closed = new Promise<'finished'>((resolve) => server.close(() => resolve('finished')))
-    const late = pause(Math.max(0, end - performance.now())).then(() => 'cut-off' as const)
-    const how = await Promise.race([closed, late])
+    const how = await new Promise<'finished' | 'cut-off'>((resolve) => {
+      const late = setTimeout(() => resolve('cut-off'), Math.max(0, end - performance.now()))
+      server.close(() => {
+        clearTimeout(late)
+        resolve('finished')
+      })
+    })
     server.closeAllConnections()
     return how
   }

@@ -12,7 +12,7 @@ export function refusal(body: Buffer, reason: Reason): string | undefined {
   const response =
     kind === 'ConversionReview'
       ? { uid, convertedObjects: [], result: { status: 'Failed', message } }
-      : { uid, allowed: false, status: { status: 'Failure', message, reason: 'InternalError', code: 500 } }
+      : { uid, allowed: false, status: { metadata: {}, status: 'Failure', message, reason: 'InternalError', code: 500 } }
   return JSON.stringify({ apiVersion, kind, response })
 }
 

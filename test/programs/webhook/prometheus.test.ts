@@ -1,0 +1,70 @@
+import { deepEqual, equal, match, ok } from 'node:assert/strict'
+import { test } from 'node:test'
+import { openMetrics } from '../../../programs/webhook/prometheus.ts'
+
+const linesOf = async (metrics: ReturnType<typeof openMetrics>, name: string): Promise<string[]> =>
+  (await metrics.text()).split('\n').filter((line) => line.startsWith(name))
+
+test('requests are counted by path, operation, kind and whether they were allowed', async () => {
+  const metrics = openMetrics()
+  metrics.requested('/validations', 'CREATE', 'Pod', true, 0.000_4)
+  metrics.requested('/validations', 'CREATE', 'Pod', true, 0.002)
+  metrics.requested('/validations', 'UPDATE', 'Deployment', false, 0.1)
+  deepEqual(await linesOf(metrics, 'sealgate_requests_total'), [
+    'sealgate_requests_total{path="/validations",operation="CREATE",kind="Pod",allowed="true"} 2',
+    'sealgate_requests_total{path="/validations",operation="UPDATE",kind="Deployment",allowed="false"} 1',
+  ])
+  ok(
+    (await linesOf(metrics, 'sealgate_request_duration_seconds')).includes(
+      'sealgate_request_duration_seconds_bucket{le="0.0005",path="/validations"} 1',
+    ),
+  )
+})
+
+test('lesson 42: what comes from outside never becomes a label', async () => {
+  const metrics = openMetrics()
+  for (let i = 0; i < 1000; i++) metrics.requested(`/path${i}`, `OPERATION${i}`, `Kind${i}`, false, 0.1)
+  deepEqual(await linesOf(metrics, 'sealgate_requests_total'), [
+    'sealgate_requests_total{path="other",operation="other",kind="other",allowed="false"} 1000',
+  ])
+})
+
+test('everything else is counted under its own name', async () => {
+  const metrics = openMetrics()
+  metrics.turnedAway(415)
+  metrics.decided('fail', 'no-matching-signatures')
+  metrics.registryAsked('found', 'mirror')
+  metrics.remembered('pass', true)
+  metrics.remembered('pass', false)
+  metrics.wentOn()
+  metrics.failedInside('compile')
+  metrics.policies(3, 1)
+  metrics.withoutPoliciesKeyless(true)
+  metrics.watchContact(() => 2500)
+  metrics.certificateEnds(1_800_000_000)
+  const text = await metrics.text()
+  for (const line of [
+    'sealgate_requests_turned_away_total{status="415"} 1',
+    'sealgate_decisions_total{outcome="fail",code="no-matching-signatures"} 1',
+    'sealgate_registry_requests_total{outcome="found",host="mirror"} 1',
+    'sealgate_memory_lookups_total{what="pass",result="hit"} 1',
+    'sealgate_memory_lookups_total{what="pass",result="miss"} 1',
+    'sealgate_late_work_total 1',
+    'sealgate_internal_errors_total{where="compile"} 1',
+    'sealgate_policies{state="in-force"} 3',
+    'sealgate_policies{state="broken"} 1',
+    'sealgate_without_policies_keyless 1',
+    'sealgate_api_contact_age_seconds 2.5',
+    'sealgate_certificate_expiry_timestamp_seconds 1800000000',
+  ])
+    ok(text.includes(`${line}\n`), line)
+})
+
+test('the memory and the event loop of the process are there too', async () => {
+  const text = await openMetrics().text()
+  match(text, /^process_resident_memory_bytes \d+$/m)
+  match(text, /^nodejs_eventloop_lag_p99_seconds /m)
+})
+
+test('internal errors are there before the first, so that an alert sees the first', async () =>
+  equal((await linesOf(openMetrics(), 'sealgate_internal_errors_total')).length, 4))

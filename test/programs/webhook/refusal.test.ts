@@ -1,0 +1,28 @@
+import { deepEqual, equal } from 'node:assert/strict'
+import { test } from 'node:test'
+import { refusal } from '../../../programs/webhook/refusal.ts'
+import { review } from './client.ts'
+
+test('a review is refused under its uid, in its own version', () =>
+  deepEqual(JSON.parse(refusal(Buffer.from(review('u1')), { code: 'internal-error' }) ?? ''), {
+    apiVersion: 'admission.k8s.io/v1',
+    kind: 'AdmissionReview',
+    response: {
+      uid: 'u1',
+      allowed: false,
+      status: { metadata: {}, status: 'Failure', message: 'an internal error; the log has the stack', reason: 'InternalError', code: 500 },
+    },
+  }))
+
+test('a conversion fails under its uid', () => {
+  const body = JSON.stringify({ apiVersion: 'apiextensions.k8s.io/v1', kind: 'ConversionReview', request: { uid: 'u1' } })
+  deepEqual((JSON.parse(refusal(Buffer.from(body), { code: 'deadline' }) ?? '') as { response: object }).response, {
+    uid: 'u1',
+    convertedObjects: [],
+    result: { status: 'Failed', message: 'context was canceled before validation completed' },
+  })
+})
+
+for (const body of ['', '{', 'null', '[]', '{}', '{"request":null}', '{"request":{"uid":1}}', '"request"'])
+  test(`${body === '' ? 'nothing' : body} has no uid to refuse`, () =>
+    equal(refusal(Buffer.from(body), { code: 'internal-error' }), undefined))
