@@ -35,7 +35,7 @@ export type AccessOptions = {
   readonly kubeconfig?: string | undefined
   /** The kubeconfig's cluster, by name, instead of the current context's. */
   readonly cluster?: string | undefined
-  /** The API server's URL, instead of the kubeconfig's. */
+  /** The API server's URL, instead of the kubeconfig's; without one, it is asked as nobody, as behind `kubectl proxy`. */
   readonly server?: string | undefined
   readonly env: NodeJS.ProcessEnv
   /** Where a pod finds its service account; elsewhere in tests. */
@@ -54,6 +54,8 @@ export async function openAccess(options: AccessOptions): Promise<Access> {
   const host = options.env['KUBERNETES_SERVICE_HOST']
   if (files.length > 0) return fromKubeconfig(await readKubeconfigs(files), options)
   if (host) return fromServiceAccount(host, options)
+  if (options.server !== undefined)
+    return { server: serverUrl(options.server, '--server'), proxy: undefined, credentials: async () => ({ tls: {}, headers: {} }) }
   throw new KubeconfigError(
     'no cluster is known: name a kubeconfig with --kubeconfig or KUBECONFIG, run in a pod with a service account, or take files with --manifests',
   )

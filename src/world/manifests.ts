@@ -200,12 +200,12 @@ class Manifests implements Cluster {
     if (!documents.ok) return this.#broken(file, documents.problem)
     const read = readObjects(documents.documents)
     if (!read.ok) return this.#broken(file, read.problem)
-    const twice = read.objects.find((o, i) => read.objects.findIndex((other) => keyOf(other) === keyOf(o)) < i)
-    if (twice)
-      return this.#broken(
-        file,
-        `${twice.at}: ${titleOf(twice)} is in the same file at ${read.objects.find((o) => keyOf(o) === keyOf(twice))?.at}`,
-      )
+    const known = new Map<string, FileObject>()
+    for (const object of read.objects) {
+      const first = known.get(keyOf(object))
+      if (first) return this.#broken(file, `${object.at}: ${titleOf(object)} is in the same file at ${first.at}`)
+      known.set(keyOf(object), object)
+    }
     file.says = read.objects
     file.problem = undefined
     for (const kind of read.ignored) this.#note('objects of this kind are ignored', { kind, file: path })

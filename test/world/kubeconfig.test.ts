@@ -160,3 +160,10 @@ for (const [what, content, message] of [
 test('without kubeconfig and outside of a pod, no cluster is known', async () => {
   await assert.rejects(openAccess({ env: {} }), /^KubeconfigError: no cluster is known: name a kubeconfig with --kubeconfig/)
 })
+
+test('a server alone is asked as nobody', async () => {
+  const access = await openAccess({ env: {}, server: 'http://127.0.0.1:8001/' })
+  assert.equal(access.server, 'http://127.0.0.1:8001')
+  assert.deepEqual(await access.credentials(false), { tls: {}, headers: {} })
+  await assert.rejects(openAccess({ env: {}, server: '127.0.0.1:8001' }), /--server: not an http or https URL$/)
+})
