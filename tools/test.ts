@@ -52,7 +52,7 @@ async function runAll(files: readonly string[], atOnce: number): Promise<void> {
   events.on('test:summary', ({ file, counts, duration_ms, success }) => {
     if (file === undefined) {
       total.passed += counts.passed
-      total.failed += counts.failed + counts.cancelled
+      total.failed += counts.tests - counts.passed - counts.skipped - counts.todo
     } else {
       const name = file.replace(root, '')
       console.log(`${success ? 'ok' : 'FAILED'} ${name}: ${counts.passed} of ${counts.tests} passed, ${Math.round(duration_ms)} ms`)
