@@ -45,8 +45,12 @@ function piecesOf(text: string): readonly string[] {
 
 /** Follows all ways of matching at once: the ends, in ascending order, that the pieces so far can have in the name. */
 function fits(pieces: readonly string[], name: string, unknownEqualsAny: boolean): boolean {
+  const [first = ''] = pieces
+  // Most policies speak about other registries, which their first characters show.
+  if (!first.startsWith('*') && !stands(first, name, 0, unknownEqualsAny)) return false
   let ends: readonly number[] = [0]
-  for (const piece of pieces) {
+  for (const [i, piece] of pieces.entries()) {
+    if (piece === '**' && i === pieces.length - 1) return true
     ends =
       piece === '**'
         ? upTo(name.length, ends)
