@@ -44,14 +44,14 @@ export class WorldAround implements Surroundings<RegistryAccess> {
     const { registry, memory } = this.#options
     const scope = access.scope(ask.place.registry, ask.place.repository)
     return memory.single(`gather\n${keyOf(ask)}\n${scope}`, async () => {
-      const signal = AbortSignal.timeout(WORK_BOUND)
-      const found = await gather(ask, access, registry, memory, signal)
-      if (found.state !== 'unknown' || found.reason.code !== 'registry-refused') return found
-      // A pull secret may have been rotated since it was read: ask the API server once more before believing the refusal.
-      const renewed = await access.renewed()
-      return renewed && renewed.scope(ask.place.registry, ask.place.repository) !== scope
-        ? gather(ask, renewed, registry, memory, signal)
-        : found
+      return bounded(async (signal) => {
+        const found = await gather(ask, access, registry, memory, signal)
+        if (found.state !== 'unknown' || found.reason.code !== 'registry-refused') return found
+        // A pull secret may have been rotated since it was read: ask the API server once more before believing the refusal.
+        const renewed = await access.renewed()
+        const isOther = renewed && renewed.scope(ask.place.registry, ask.place.repository) !== scope
+        return isOther ? gather(ask, renewed, registry, memory, signal) : found
+      })
     })
   }
 
@@ -61,7 +61,7 @@ export class WorldAround implements Surroundings<RegistryAccess> {
     const known = memory.tag(key)
     if (known) return { ok: true, value: known }
     const asked = memory.single(`resolve\n${key}`, async (): Promise<Read<Digest>> => {
-      const fetched = await registry.resolve(image, image.tag ?? 'latest', access.keychain, AbortSignal.timeout(WORK_BOUND))
+      const fetched = await bounded((signal) => registry.resolve(image, image.tag ?? 'latest', access.keychain, signal))
       if (fetched.state !== 'found') return { ok: false, reason: fetched.reason }
       memory.keepTag(key, fetched.value, rememberTags())
       return { ok: true, value: fetched.value }
@@ -106,5 +106,16 @@ export class WorldAround implements Surroundings<RegistryAccess> {
         if (late) onLate?.(-1)
       })
     })
+  }
+}
+
+/** Gives the work a signal that ends it; the timer is gone as soon as the work is, since thousands of them would weigh on the heap. */
+async function bounded<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = new AbortController()
+  const timer = setTimeout(() => controller.abort(new DOMException('the work took too long', 'TimeoutError')), WORK_BOUND)
+  try {
+    return await work(controller.signal)
+  } finally {
+    clearTimeout(timer)
   }
 }
