@@ -44,7 +44,7 @@ test('requests are answered during the quiet time, and their connections end', a
   equal(await drained, 'finished')
   const refused = await post(port, '/now', review('u2')).then(
     () => 'answered',
-    (e: NodeJS.ErrnoException) => e.code,
+    (e: unknown) => (e as NodeJS.ErrnoException).code,
   )
   equal(refused, 'ECONNREFUSED')
 })

@@ -155,12 +155,12 @@ test('a body above 8 MiB is refused before it is read', async (t) => {
     'x',
     { 'Content-Type': 'application/json', 'Content-Length': String(9 * 1024 * 1024) },
     { timeout: 1000 },
-  ).catch((e: Error) => e)
+  ).catch((e: unknown) => e as Error)
   ok(long instanceof Error || long.status === 413)
   const chunked = await post(port, '/validations', Buffer.alloc(9 * 1024 * 1024), {
     'Content-Type': 'application/json',
     'Transfer-Encoding': 'chunked',
-  }).catch((e: Error) => e)
+  }).catch((e: unknown) => e as Error)
   ok(chunked instanceof Error || chunked.status === 413)
   equal(asked, 0)
   equal((await post(port, '/validations', JSON.stringify({ request: { uid: 'u', pad: 'x'.repeat(7 * 1024 * 1024) } }))).status, 200)
@@ -181,7 +181,7 @@ test('TLS 1.2 is refused, unless the setting allows it', async (t) => {
   const old = { maxVersion: 'TLSv1.2' }
   const strict = await post(await webhook(t, allows), '/validations', review('u1'), undefined, old).then(
     () => 'answered',
-    (e: NodeJS.ErrnoException) => e.code,
+    (e: unknown) => (e as NodeJS.ErrnoException).code,
   )
   equal(strict, 'EPROTO')
   const lax = await webhook(t, allows, { tls: { cert, key, minVersion: 'TLSv1.2' } })

@@ -1,0 +1,208 @@
+import { deepEqual, equal, match, ok } from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { suite, test, type TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { post } from './client.ts'
+
+const main = fileURLToPath(new URL('../../../programs/cli/main.ts', import.meta.url))
+const IMAGE = `ghcr.io/acme/web@sha256:${'a'.repeat(64)}`
+const REVIEW = JSON.stringify({
+  apiVersion: 'admission.k8s.io/v1',
+  kind: 'AdmissionReview',
+  request: {
+    uid: 'u1',
+    kind: { group: '', version: 'v1', kind: 'Pod' },
+    operation: 'CREATE',
+    namespace: 'shop',
+    name: 'web',
+    object: { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'web' }, spec: { containers: [{ name: 'c', image: IMAGE }] } },
+  },
+})
+
+const policy = (action: string): string => `apiVersion: policy.sigstore.dev/v1beta1
+kind: ClusterImagePolicy
+metadata: {name: p}
+spec: {images: [{glob: '**'}], authorities: [{name: a, static: {action: ${action}}}]}
+`
+
+type Line = Readonly<Record<string, unknown>> & { readonly msg: string }
+
+/** `sealgate serve` as a process of its own, with the lines of its log as they come. */
+class Serve {
+  readonly process: ChildProcess
+  readonly #lines: Line[] = []
+  #rest = ''
+  stderr = ''
+
+  constructor(given: readonly string[], more: { readonly node?: readonly string[]; readonly env?: Readonly<Record<string, string>> } = {}) {
+    this.process = spawn(
+      process.execPath,
+      [...(more.node ?? []), main, 'serve', '--address', '127.0.0.1', '--log-format', 'json', ...given],
+      {
+        env: { PATH: process.env['PATH'], ...more.env },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    )
+    this.process.stdout?.on('data', (chunk: Buffer) => {
+      const lines = (this.#rest + chunk.toString()).split('\n')
+      this.#rest = lines.pop() ?? ''
+      this.#lines.push(...lines.map((l) => JSON.parse(l) as Line))
+    })
+    this.process.stderr?.on('data', (chunk: Buffer) => (this.stderr += chunk.toString()))
+  }
+
+  async line(msg: string): Promise<Line> {
+    for (let i = 0; i < 1000; i++) {
+      const found = this.#lines.find((l) => l.msg === msg)
+      if (found) return found
+      if (this.process.exitCode !== null) break
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
+    throw new Error(`no line «${msg}» in: ${this.#lines.map((l) => l.msg).join(', ')} ${this.stderr}`)
+  }
+
+  async ports(): Promise<{ webhook: number; metrics: number; ca: string }> {
+    const { webhook, metrics } = await this.line('listening')
+    const { pem } = await this.line('the certificate is self-signed: clients have to trust this CA')
+    const port = (url: unknown): number => Number(new URL(String(url)).port)
+    return { webhook: port(webhook), metrics: port(metrics), ca: String(pem) }
+  }
+
+  async exit(): Promise<number | null> {
+    if (this.process.exitCode === null) await once(this.process, 'exit')
+    return this.process.exitCode
+  }
+}
+
+async function folder(t: TestContext, action = 'pass'): Promise<string> {
+  const at = await mkdtemp(join(tmpdir(), 'serve-'))
+  t.after(() => rm(at, { recursive: true, force: true }))
+  await writeFile(join(at, 'p.yaml'), policy(action))
+  return at
+}
+
+async function serve(
+  t: TestContext,
+  at: string,
+  more: ConstructorParameters<typeof Serve>[1] = {},
+  given: readonly string[] = [],
+): Promise<Serve> {
+  const served = new Serve(
+    ['--manifests', join(at, 'p.yaml'), '--port', '0', '--metrics-port', '0', '--tls-folder', join(at, 'tls'), ...given],
+    more,
+  )
+  t.after(() => served.process.kill('SIGKILL'))
+  return served
+}
+
+async function allowed(port: number, ca: string): Promise<boolean> {
+  const { body } = await post(port, '/validations?timeout=10s', REVIEW, undefined, { ca })
+  return (JSON.parse(body) as { response: { allowed: boolean } }).response.allowed
+}
+
+// Processes of their own: most of the time they start.
+suite('sealgate serve', { concurrency: 4 }, () => {
+  test('it serves from files, follows their changes, and ends on SIGTERM with exit status 0', async (t) => {
+    const at = await folder(t)
+    const served = await serve(t, at)
+    await served.line('ready')
+    const { webhook, metrics, ca } = await served.ports()
+    equal((await fetch(`http://127.0.0.1:${metrics}/readyz`)).status, 200)
+    equal(await allowed(webhook, ca), true)
+    await writeFile(join(at, 'p.yaml'), policy('fail'))
+    await served.line('policy changed')
+    equal(await allowed(webhook, ca), false)
+    const { kind, namespace, name } = await served.line('request')
+    deepEqual([kind, namespace, name], ['Pod', 'shop', 'web'])
+    match(
+      await (await fetch(`http://127.0.0.1:${metrics}/metrics`)).text(),
+      /sealgate_requests_total\{path="\/validations",operation="CREATE",kind="Pod",allowed="true"\} 1/,
+    )
+    served.process.kill('SIGTERM')
+    equal(await served.exit(), 0)
+  })
+
+  test('SIGINT ends it at once, although SIGTERM would wait for quiet', async (t) => {
+    const served = await serve(t, await folder(t), {}, ['--drain-quiet', '10m'])
+    await served.line('ready')
+    served.process.kill('SIGINT')
+    equal(await served.exit(), 0)
+  })
+
+  test('a second signal does not wait', async (t) => {
+    const served = await serve(t, await folder(t), {}, ['--drain-quiet', '10m'])
+    const { metrics } = await served.ports()
+    await served.line('ready')
+    served.process.kill('SIGTERM')
+    await served.line('ending')
+    equal((await fetch(`http://127.0.0.1:${metrics}/readyz`)).status, 503)
+    served.process.kill('SIGTERM')
+    equal(await served.exit(), 0)
+  })
+
+  test('lesson 48: an exception in what nobody waits for is counted and logged, and requests are answered as before', async (t) => {
+    const bugs =
+      'setTimeout(() => { throw new Error("thrown by nobody") }, 700); setTimeout(() => { Promise.reject(new Error("rejected by nobody")) }, 750)'
+    const served = await serve(t, await folder(t), { node: ['--import', `data:text/javascript,${encodeURIComponent(bugs)}`] })
+    const { webhook, metrics, ca } = await served.ports()
+    const { error } = await served.line('an exception that nothing expected')
+    match((error as { stack: string }).stack, /thrown by nobody/)
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    equal(await allowed(webhook, ca), true)
+    const text = await (await fetch(`http://127.0.0.1:${metrics}/metrics`)).text()
+    match(text, /sealgate_internal_errors_total\{where="uncaught-exception"\} 1/)
+    match(text, /sealgate_internal_errors_total\{where="unhandled-rejection"\} 1/)
+  })
+
+  test('a setting of the policy controller that does nothing here is named in the log', async (t) => {
+    const served = await serve(t, await folder(t), { env: { METRICS_DOMAIN: 'sigstore.dev/policy' } })
+    const { setting, why } = await served.line('a setting is accepted and does nothing')
+    deepEqual([setting, why], ['METRICS_DOMAIN', 'metrics are named sealgate_…'])
+  })
+
+  test('a broken file is why it does not start: file, document and line, exit status 2', async (t) => {
+    const at = await folder(t)
+    await writeFile(join(at, 'p.yaml'), `${policy('pass')}---\nkind: [`)
+    const served = await serve(t, at)
+    equal(await served.exit(), 2)
+    match(served.stderr, /^sealgate serve: .*p\.yaml: document 2, line \d+/)
+  })
+
+  test('without files and without a cluster it says how to name one, exit status 2', async () => {
+    const served = new Serve([])
+    equal(await served.exit(), 2)
+    match(served.stderr, /^sealgate serve: no cluster is known: .*--kubeconfig.*--manifests/)
+  })
+
+  test('a port that is taken is an error that names the option, exit status 2', async (t) => {
+    const at = await folder(t)
+    const first = await serve(t, at)
+    const { webhook } = await first.ports()
+    const second = new Serve([
+      '--manifests',
+      join(at, 'p.yaml'),
+      '--port',
+      String(webhook),
+      '--metrics-port',
+      '0',
+      '--tls-folder',
+      join(at, 'tls'),
+    ])
+    t.after(() => second.process.kill('SIGKILL'))
+    equal(await second.exit(), 2)
+    ok(second.stderr.includes(`127.0.0.1:${webhook} is taken: choose another port with --port`), second.stderr)
+  })
+
+  test('the ConfigMap config-logging changes the level while it runs', async (t) => {
+    const at = await folder(t)
+    const logging = `---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: config-logging, namespace: cosign-system}\ndata: {loglevel.policy-controller: debug}\n`
+    const served = await serve(t, at)
+    await served.line('ready')
+    await writeFile(join(at, 'p.yaml'), policy('pass') + logging)
+    equal((await served.line('log level changed'))['level'], 'debug')
+  })
+})
