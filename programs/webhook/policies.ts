@@ -1,36 +1,61 @@
 import type { Snapshot } from '../../src/policy/compile.ts'
-import { compile, nothingKnown } from '../../src/policy/compile.ts'
+import { compileInSteps, nothingKnown } from '../../src/policy/compile.ts'
 import type { Policy } from '../../src/policy/policy.ts'
 import { sentenceOf } from '../../src/verdict/reason.ts'
 import type { Cluster } from '../../src/world/cluster.ts'
 import type { Log } from '../../src/world/log.ts'
 import type { Metrics } from '../../src/world/metrics.ts'
 
+const SLICE = 5 // ms of compiling after which requests have their turn
+
 /**
  * What requests are judged by: compiled from the cluster's objects now, and again whenever they change. Changes that come together are
- * compiled once. Each policy's problems are logged when it arrives, so that its author need not wait for a refusal.
+ * compiled once, and what was in force stays in force until all of them are. Each policy's problems are logged when it arrives, so that its
+ * author need not wait for a refusal.
  */
 export function followPolicies(cluster: Cluster, systemNamespace: string, log: Log, metrics: Metrics): () => Snapshot {
   let snapshot = nothingKnown
-  let isScheduled = false
-  const renew = (): void => {
-    isScheduled = false
-    const before = snapshot
-    snapshot = compiled(cluster, systemNamespace, before, log, metrics)
-    report(before, snapshot, log, metrics)
+  let isUnderWay = false
+  let isStale = false
+  const begin = (): void => {
+    isStale = false
+    goOn(compiling(cluster, systemNamespace, snapshot, log, metrics))
   }
-  renew()
+  const goOn = (steps: ReturnType<typeof compiling>): void => {
+    // While nothing is known everybody is refused, so nobody gains by having a turn.
+    const end = snapshot.unknownBecause === undefined ? performance.now() + SLICE : Infinity
+    for (;;) {
+      const step = steps.next()
+      if (step.done) return finish(step.value)
+      if (performance.now() > end) return void setImmediate(goOn, steps)
+    }
+  }
+  const finish = (now: Snapshot): void => {
+    const before = snapshot
+    snapshot = now
+    report(before, now, log, metrics)
+    isUnderWay = isStale
+    if (isStale) setImmediate(begin)
+  }
+  begin()
   cluster.onChange(() => {
-    if (isScheduled) return
-    isScheduled = true
-    setImmediate(renew)
+    isStale = true
+    if (isUnderWay) return
+    isUnderWay = true
+    setImmediate(begin)
   })
   return () => snapshot
 }
 
-function compiled(cluster: Cluster, systemNamespace: string, before: Snapshot, log: Log, metrics: Metrics): Snapshot {
+function* compiling(
+  cluster: Cluster,
+  systemNamespace: string,
+  before: Snapshot,
+  log: Log,
+  metrics: Metrics,
+): ReturnType<typeof compileInSteps> {
   try {
-    return compile(cluster.objects(), systemNamespace, before)
+    return yield* compileInSteps(cluster.objects(), systemNamespace, before)
   } catch (error) {
     // What was in force before may admit what the change was to refuse.
     metrics.failedInside('compile')

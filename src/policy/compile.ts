@@ -39,15 +39,30 @@ const SETTINGS = 'config-policy-controller'
  * carried out stays, and refuses the images that it speaks about. `before` lends what has not changed.
  */
 export function compile(objects: ClusterObjects, systemNamespace: string, before: Snapshot = nothingKnown): Snapshot {
+  const compiling = compileInSteps(objects, systemNamespace, before)
+  for (;;) {
+    const step = compiling.next()
+    if (step.done) return step.value
+  }
+}
+
+/** As `compile`, a policy a step (some 0.2 ms), so that whoever takes the steps can let others have their turn between them. */
+export function* compileInSteps(
+  objects: ClusterObjects,
+  systemNamespace: string,
+  before: Snapshot,
+): Generator<undefined, Snapshot, undefined> {
   const configMap = objects.configMaps.get(SETTINGS)
   const data = isObject(configMap) && isObject(configMap['data']) ? configMap['data'] : {}
   const { settings, problems } = readSettings(data, before.settings)
   const known = new Map(before.policies.map((p) => [p.hash, p]))
-  const policies = [...objects.policies]
-    .map(([name, raw]) => compilePolicy(readPolicy(name, raw), objects.secrets, systemNamespace, settings, known))
-    .toSorted((a, b) => byBytes(a.name, b.name))
+  const policies: Policy[] = []
+  for (const [name, raw] of objects.policies) {
+    policies.push(compilePolicy(readPolicy(name, raw), objects.secrets, systemNamespace, settings, known))
+    yield
+  }
   const unknownBecause = policies.length === 0 ? objects.policiesIncomplete : undefined
-  return { policies, settings, settingProblems: problems, unknownBecause }
+  return { policies: policies.toSorted((a, b) => byBytes(a.name, b.name)), settings, settingProblems: problems, unknownBecause }
 }
 
 function compilePolicy(
