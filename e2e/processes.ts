@@ -12,6 +12,16 @@ const RUN_MS = 60_000 // the slowest, a first cosign call on a busy machine, tak
 const STOP_MS = 10_000 // then a process is killed
 const READY_EVERY_MS = 50
 
+const running = new Set<ChildProcess>()
+const folders = new Set<string>()
+
+// Whatever ends this process, what it started ends with it, and what it wrote goes.
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+})
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1))
+
 /** Runs `program` to its end. A code other than 0 is an answer, not an exception. */
 export function run(
   program: string,
@@ -24,6 +34,8 @@ export function run(
       if (error !== null && typeof error.code !== 'number') reject(new Error(`${program}: ${error.message}`))
       else resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr })
     })
+    running.add(child)
+    child.once('exit', () => running.delete(child))
     // A program that does not read its input may have closed it.
     child.stdin?.on('error', () => {})
     child.stdin?.end(input ?? '')
@@ -36,16 +48,6 @@ export async function must(program: string, arguments_: readonly string[], optio
   if (said.code !== 0) throw new Error(`${program} ${arguments_.join(' ')}: exit code ${said.code}\n${said.stdout}${said.stderr}`)
   return said.stdout
 }
-
-const running = new Set<ChildProcess>()
-const folders = new Set<string>()
-
-// Whatever ends this process, what it started ends with it, and what it wrote goes.
-process.on('exit', () => {
-  for (const child of running) child.kill('SIGKILL')
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
-})
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1))
 
 /** A folder that is there until this process ends. */
 export function temporaryFolder(name: string): string {

@@ -295,7 +295,7 @@ suite('the session: the product documentation’s own check, on real parts', { s
     assert.match((await kubectl(`run busybox --image=busybox --dry-run=server -n ${NAMESPACE}`)).stderr, /no matching policies/)
     // The watch is taken up again after a pause that grows with the failures; this is its bound, not its measure.
     await applied(session.cluster, ['delete', 'cip', 'image-policy'])
-    const patience = Date.now() + 30_000
+    const patience = Date.now() + 60_000
     while ((await runs('gone')).code === 0) assert.ok(Date.now() < patience, 'the deletion of the policy never arrived')
     assert.match((await runs('gone')).stderr, /no matching policies/)
   })
