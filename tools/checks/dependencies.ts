@@ -26,9 +26,20 @@ export const dependencies: Check = {
       ),
       ...Object.keys(pins).flatMap((name) => (explained.has(name) ? [] : [`${PAGE}: no reason for ${name}`])),
       ...[...explained].flatMap((name) => (name in pins ? [] : [`${PAGE}: ${name} is no dependency`])),
+      ...missingFromLock(JSON.parse(project.text('package-lock.json')) as Lock),
       ...(project.text('package-lock.json').includes('"resolved"')
         ? ["package-lock.json: names download addresses; npm install with this folder's .npmrc leaves them out"]
         : []),
     ]
   },
+}
+
+type Lock = { readonly packages?: Readonly<Record<string, { readonly optionalDependencies?: Readonly<Record<string, string>> }>> }
+
+/** `npm ci` refuses a lock file that leaves out the packages of other platforms, as npm writes it where the registry does not have them. */
+function missingFromLock({ packages = {} }: Lock): string[] {
+  return Object.values(packages)
+    .flatMap(({ optionalDependencies = {} }) => Object.keys(optionalDependencies))
+    .filter((name) => packages[`node_modules/${name}`] === undefined)
+    .map((name) => `package-lock.json: ${name} is missing, so npm ci refuses it`)
 }

@@ -37,3 +37,10 @@ test('a lock file with download addresses is refused', () => {
     1,
   )
 })
+
+test('a lock file without the optional packages of other platforms is refused', () => {
+  const lock = (packages: object): string =>
+    JSON.stringify({ packages: { 'node_modules/a': { optionalDependencies: { 'a-linux': '1.0.0' } }, ...packages } })
+  assert.deepEqual(violationsOf(sound, page, lock({})), ['package-lock.json: a-linux is missing, so npm ci refuses it'])
+  assert.deepEqual(violationsOf(sound, page, lock({ 'node_modules/a-linux': { version: '1.0.0' } })), [])
+})
