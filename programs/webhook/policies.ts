@@ -6,7 +6,7 @@ import type { Cluster } from '../../src/world/cluster.ts'
 import type { Log } from '../../src/world/log.ts'
 import type { Metrics } from '../../src/world/metrics.ts'
 
-const SLICE = 5 // ms of compiling after which requests have their turn
+const SLICE = 3 // ms of compiling after which requests have their turn; the garbage of it takes as long again
 
 /**
  * What requests are judged by: compiled from the cluster's objects now, and again whenever they change. Changes that come together are

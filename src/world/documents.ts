@@ -4,7 +4,7 @@ import { type Document, LineCounter, parseDocument } from 'yaml'
 const MAX_DEPTH = 100 // maps and lists inside each other
 const MAX_ALIASES = 100 // nodes that aliases (`*name`) may stand for, all together: one billion laughs fit into 1 KB
 const MAX_DOCUMENTS = 10_000 // in one file
-const SLICE = 5 // milliseconds of reading after which others get their turn
+const SLICE = 3 // milliseconds of reading after which others get their turn
 
 /** One document of a file: what it holds as JSON would, and where it begins. `number` and `line` count from 1. */
 export type FileDocument = { readonly number: number; readonly line: number; readonly value: unknown }
