@@ -66,8 +66,8 @@ export async function demo(given: Settings): Promise<number> {
   }
   const { webhook } = start
   const ended = new Promise<void>((resolve) => {
-    process.once('SIGINT', () => resolve())
-    process.once('SIGTERM', () => resolve())
+    process.on('SIGINT', () => resolve())
+    process.on('SIGTERM', () => resolve())
   })
   await show(webhook, settings, folder, registry)
   await ended
