@@ -12,6 +12,7 @@ import { MAX_PAYLOAD_BYTES } from '../sigstore/payload.ts'
 import { SIGN_PREDICATE_TYPE } from '../sigstore/signature.ts'
 import type { Reason } from '../verdict/reason.ts'
 import type { RegistryAccess } from './credentials.ts'
+import { fanOut } from './fan-out.ts'
 import type { Memory } from './memory.ts'
 import type { Registry } from './registry.ts'
 
@@ -55,7 +56,7 @@ async function byReferrers(source: Source, digest: Digest): Promise<Found> {
   if (fetched.state === 'absent') return { state: 'absent' }
   if (fetched.state === 'failed') return { state: 'unknown', reason: fetched.reason, tried: fetched.tried }
   const entries = fetched.value.filter(mayHoldSignature)
-  const looked = await Promise.all(entries.slice(0, MAX_REFERRERS_FETCHED).map((entry) => referrer(source, digest, entry)))
+  const looked = await fanOut(entries.slice(0, MAX_REFERRERS_FETCHED), (entry) => referrer(source, digest, entry))
   const signatures = looked.flatMap((l) => l.signatures)
   const failure = looked.find((l) => l.failure)?.failure
   // A referrer that cannot be read may be the very signature: with nothing else to try, it is not known whether there is one.
@@ -86,23 +87,23 @@ async function referrer(source: Source, digest: Digest, entry: Descriptor): Prom
 
 /** Signatures of one image mostly share their payload, so each distinct blob is fetched once. */
 async function withPayloads(source: Source, manifest: Digest, layers: readonly SignatureLayer[]): Promise<SignatureEvidence[]> {
-  const blobs = new Map<string, ReturnType<typeof blob>>()
-  for (const { payload } of layers) {
-    const key = `${payload.digest} ${payload.size}`
-    if (!blobs.has(key)) blobs.set(key, blob(source, payload, MAX_PAYLOAD_BYTES))
-  }
-  return Promise.all(
-    layers.map(async ({ layer, payload, annotations }) => {
-      const fetched = await blobs.get(`${payload.digest} ${payload.size}`)
-      return {
-        form: 'annotations',
-        manifest,
-        layer,
-        annotations,
-        payload: fetched?.ok ? fetched.bytes : (fetched?.reason ?? { code: 'internal-error' }),
-      } as const
-    }),
-  )
+  const distinct = new Map(layers.map(({ payload }) => [keyOf(payload), payload]))
+  const fetched = await fanOut([...distinct], async ([key, payload]) => [key, await blob(source, payload, MAX_PAYLOAD_BYTES)] as const)
+  const blobs = new Map(fetched)
+  return layers.map(({ layer, payload, annotations }) => {
+    const content = blobs.get(keyOf(payload))
+    return {
+      form: 'annotations',
+      manifest,
+      layer,
+      annotations,
+      payload: content?.ok ? content.bytes : (content?.reason ?? { code: 'internal-error' }),
+    }
+  })
+}
+
+function keyOf({ digest, size }: Descriptor): string {
+  return `${digest} ${size}`
 }
 
 function blob(source: Source, descriptor: Descriptor, maxBytes: number) {
