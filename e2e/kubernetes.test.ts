@@ -51,7 +51,7 @@ test(
       [...cluster.objects().policies].map(([name, object]) => `${name} ${(object as { spec: { mode: string } }).spec.mode}`).join()
 
     // Without the CRD nothing is known about policies, and everything else is.
-    await until('all but policies', () => cluster.waitingFor().length === 1)
+    await until('all but policies', () => cluster.waitingFor().length === 1 && !cluster.waitingFor()[0]?.endsWith('not read yet'))
     assert.deepEqual(cluster.waitingFor(), [
       'clusterimagepolicies.policy.sigstore.dev: the API server does not serve it; is its CustomResourceDefinition installed?',
     ])
