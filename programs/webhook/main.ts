@@ -11,6 +11,7 @@ import { openLog } from './log.ts'
 import { followPolicies } from './policies.ts'
 import { openMetrics } from './prometheus.ts'
 import { reach } from './reach.ts'
+import { rehearse } from './rehearsal.ts'
 import type { Readiness } from './server.ts'
 import type { Webhook } from './start.ts'
 import { startWebhook } from './start.ts'
@@ -36,6 +37,7 @@ export async function serve(settings: Settings, notes: readonly Note[]): Promise
   const snapshot = followPolicies(cluster, settings.systemNamespace, log, metrics)
   const { around, registry } = await reach(settings, cluster, snapshot, metrics, process.env)
 
+  await rehearse(settings).catch((error: unknown) => log.warn('the rehearsal failed: the first answers will be slower', { error }))
   const start = await startWebhook(inCluster ? { ...settings, probePort: settings.probePort ?? PROBE_PORT_IN_CLUSTER } : settings, {
     answerers: answerers(snapshot, around, metrics),
     readiness: () => readinessOf(cluster),

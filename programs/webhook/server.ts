@@ -54,7 +54,7 @@ const CHECK_INTERVAL = 2_000 // ms between looks for requests that took too long
 
 /**
  * The HTTP side of the webhook (specification 4.5), not yet listening. Plain `node:https`: against fastify it answers 1.3 times as many
- * requests and starts 60 ms sooner, and there are no routes but a table (docs/decisions/plain-https.md).
+ * requests and starts 60 ms sooner, and there are no routes but a table (docs/decisions/own-http.md).
  */
 export function openServer(serving: Serving): Server {
   const server = createServer(
