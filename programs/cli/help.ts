@@ -31,7 +31,8 @@ Exit status: 0 when all are allowed, 1 when one is denied, 2 when one could not 
   sealgate review --manifests policies/ review.json
   sealgate review --manifests policies/ --at 2026-01-31T12:00:00Z - < review.json`,
   demo: `Starts a registry on loopback with images that it signs on the spot, the webhook with example policies, and sends it the reviews
-of a signed, an unsigned and a wrongly signed image. Then it keeps serving, and says what to try next. Ctrl-C ends it.`,
+of a signed, an unsigned and a wrongly signed image. Then it keeps serving, and says what to try next. Ctrl-C ends it.
+It listens on 127.0.0.1 unless --address names another; a port that is taken is replaced by a free one, and said.`,
   version: '',
   help: '',
 }

@@ -1,7 +1,7 @@
 import type { Put } from '../../fakes/registry-content.ts'
 import type { FakeRegistry } from '../../fakes/registry.ts'
 import type { Pushed, Signer } from '../../fakes/signer.ts'
-import { bundleReferrer, makeSigner, signatureManifest, signBundle, signOldForm } from '../../fakes/signer.ts'
+import { bundleReferrer, makeSigner, signatureManifest, signatureReferrer, signBundle, signOldForm } from '../../fakes/signer.ts'
 import type { Mirror } from '../../src/world/endpoint.ts'
 
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
@@ -18,6 +18,8 @@ export type Filled = {
   readonly pem: string
   /** Examples by name, as the mutating webhook leaves them: by digest. */
   readonly examples: Readonly<Record<string, string>>
+  /** The tag that moves. */
+  readonly moving: string
 }
 
 /**
@@ -35,6 +37,8 @@ export function fill(registry: FakeRegistry): Filled {
   const busybox = image(registry, 'index.docker.io/library/busybox', 'latest')
 
   const team = 'registry.demo.example/team'
+  const referred = image(registry, `${team}/referred`, 'v1')
+  push(registry, `${team}/referred`, signatureReferrer(referred, [signOldForm(official, referred.digest)]))
   const bundled = image(registry, `${team}/bundled`, 'v1')
   push(registry, `${team}/bundled`, bundleReferrer(bundled, signBundle(official, bundled.digest)))
   const platforms = ['amd64', 'arm64'].map((architecture) => ({
@@ -53,11 +57,13 @@ export function fill(registry: FakeRegistry): Filled {
       'cosign': `${cosign}:v1.2.1@${good.digest}`,
       'cosign-fail': `${cosign}:v0.3.0@${foreign.digest}`,
       'busybox': `index.docker.io/library/busybox:latest@${busybox.digest}`,
+      'referred': `${team}/referred:v1@${referred.digest}`,
       'bundled': `${team}/bundled:v1@${bundled.digest}`,
       'multi': `${team}/multi:v1@${index.digest}`,
       'moving-signed': `${team}/moving:v1@${signed.digest}`,
       'moving-unsigned': `${team}/moving:v1@${unsigned.digest}`,
     },
+    moving: `${team}/moving:v1`,
   }
 }
 

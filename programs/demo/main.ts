@@ -1,7 +1,9 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { rmSync } from 'node:fs'
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, relative } from 'node:path'
+import { join } from 'node:path'
 import { FakeRegistry } from '../../fakes/registry.ts'
+import type { Log } from '../../src/world/log.ts'
 import { openManifests } from '../../src/world/manifests.ts'
 import type { Settings } from '../cli/options.ts'
 import { answerers } from '../webhook/answer.ts'
@@ -14,43 +16,68 @@ import { startWebhook } from '../webhook/start.ts'
 import { ApiServer, podOf, reviewOf } from './cluster.ts'
 import type { Filled } from './images.ts'
 import { fill, mirrorsTo } from './images.ts'
+import type { Place } from './page.ts'
+import { answered, heading, launcherFrom, whatNext } from './page.ts'
 import { examplePolicies } from './policies.ts'
 
 const ENDED = 0
 const NOT_STARTED = 2
 
-const requests = [
+const GRACE = 1_000 // ms that requests under way get at the end
+
+const REQUESTS = [
   ['cosign', 'gcr.io/projectsigstore/cosign:v1.2.1', 'signed with the key that the policy trusts'],
   ['busybox', 'busybox', 'no policy speaks about it'],
   ['cosign-fail', 'gcr.io/projectsigstore/cosign:v0.3.0', 'signed, but with another key'],
 ] as const
 
-/** `sealgate demo`: the main job with nothing around it. Everything lies in memory and one temporary folder, and is gone on Ctrl-C. */
+/** `sealgate demo`: the main job with nothing around it. Everything lies in memory and in one temporary folder, and is gone on Ctrl-C. */
 export async function demo(given: Settings): Promise<number> {
+  const asked = ended()
+  const format = given.logFormat ?? (process.stderr.isTTY ? 'text' : 'json')
+  // What is printed first is to be read in peace: the log shows what comes after it.
+  const log = openLog({ level: given.logLevel === 'info' ? 'warn' : given.logLevel, format, to: 'stderr' })
+  await using things = new AsyncDisposableStack()
+  try {
+    const { webhook, place } = await opened(given, log, things)
+    await show(webhook, place)
+  } catch (error) {
+    process.stderr.write(`sealgate demo: ${error instanceof Error ? error.message : String(error)}\n`)
+    return NOT_STARTED
+  }
+  log.setLevel(given.logLevel)
+  await asked
+  log.setLevel('error')
+  log.flush()
+  process.stdout.write('\nended, and nothing is left behind\n')
+  return ENDED
+}
+
+/** The registry, the files and the webhook; `things` are closed in the reverse order. */
+async function opened(given: Settings, log: Log, things: AsyncDisposableStack): Promise<{ webhook: Webhook; place: Place }> {
   const folder = await mkdtemp(join(tmpdir(), 'sealgate-demo-'))
+  // However the process ends, a bug included.
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
   const registry = await FakeRegistry.start()
+  things.defer(() => registry.close())
   const settings: Settings = {
     ...given,
-    // Nobody but this machine is meant to reach it.
+    // Nobody but this machine is meant to reach it, unless an address is given.
     address: given.address === '::' ? '127.0.0.1' : given.address,
     manifests: [join(folder, 'policies')],
     mirrors: [...mirrorsTo(registry), ...given.mirrors],
     tlsFolder: given.tlsFolder ?? join(folder, 'tls'),
     tlsMinVersion: '1.2', // so that any curl can speak to it
   }
-  const log = openLog({ level: given.logLevel === 'info' ? 'warn' : given.logLevel, format: given.logFormat ?? 'text', to: 'stderr' })
-  const metrics = openMetrics()
   await writeExamples(folder, fill(registry))
 
+  const metrics = openMetrics()
   const cluster = await openManifests(settings.manifests, { systemNamespace: settings.systemNamespace, log })
+  things.defer(() => cluster.close())
   const snapshot = followPolicies(cluster, settings.systemNamespace, log, metrics)
+  // Without the environment: a proxy or a Docker config of this machine has nothing to say about a registry on loopback.
   const reached = await reach(settings, cluster, snapshot, metrics, {})
-  const close = async (webhook?: Webhook): Promise<void> => {
-    await webhook?.stop(0, 0)
-    await Promise.all([cluster.close(), reached.registry.close(), registry.close()])
-    await rm(folder, { recursive: true, force: true })
-    log.flush()
-  }
+  things.defer(() => reached.registry.close())
   const start = await startWebhook(settings, {
     answerers: answerers(snapshot, reached.around, metrics),
     readiness: () => ({ ready: true }),
@@ -59,89 +86,57 @@ export async function demo(given: Settings): Promise<number> {
     environment: process.env,
     anyPort: true,
   })
-  if (!start.ok) {
-    await close()
-    process.stderr.write(`sealgate demo: ${start.text}\n`)
-    return NOT_STARTED
-  }
+  if (!start.ok) throw new Error(start.text)
   const { webhook } = start
-  const ended = new Promise<void>((resolve) => {
-    process.on('SIGINT', () => resolve())
-    process.on('SIGTERM', () => resolve())
-  })
-  await show(webhook, settings, folder, registry)
-  await ended
-  process.stdout.write('\nended, and nothing is left behind\n')
-  await close(webhook)
-  return ENDED
-}
-
-async function show(webhook: Webhook, settings: Settings, folder: string, registry: FakeRegistry): Promise<void> {
-  const { ca = '', caFile = '' } = webhook.certificate
-  const url = `https://127.0.0.1:${webhook.port}`
-  const server = new ApiServer(url, ca)
-  say(bold('Sealgate, with nothing around it: a registry with images, two policies, the webhook, and three requests.'), '')
-  for (const [name, image, why] of requests) {
-    say(`${bold(`$ kubectl run ${name} --image=${image} --dry-run=server`)}   ${dim(`# ${why}`)}`)
-    for (const line of await server.run(name, image)) say(line)
-    say('')
+  things.defer(async () => void (await webhook.stop(0, GRACE)))
+  return {
+    webhook,
+    place: {
+      folder,
+      webhook: `https://${reachable(webhook.address)}`,
+      metrics: `http://${reachable(webhook.metricsAddress)}`,
+      registry: registry.url,
+      mirrors: mirrorsTo(registry),
+      caFile: webhook.certificate.caFile,
+      launcher: launcherFrom(process.env['INIT_CWD'] ?? process.cwd()),
+      taken: {
+        webhook: given.port === 0 || webhook.port === given.port ? undefined : given.port,
+        metrics: given.metricsPort === 0 || webhook.metricsPort === given.metricsPort ? undefined : given.metricsPort,
+      },
+      isProxied: Object.entries(process.env).some(([name, value]) => /^(https?|all)_proxy$/i.test(name) && value !== ''),
+    },
   }
-  await server.close()
-
-  const moved = [
-    ...(webhook.port === settings.port ? [] : [`port ${settings.port} is taken, so the webhook has ${webhook.port}`]),
-    ...(webhook.metricsPort === settings.metricsPort
-      ? []
-      : [`port ${settings.metricsPort} is taken, so the metrics have ${webhook.metricsPort}`]),
-  ]
-  if (moved.length > 0) say(...moved, '')
-  say(
-    `webhook   ${url}/validations and /mutations`,
-    `metrics   http://127.0.0.1:${webhook.metricsPort}/metrics`,
-    `registry  ${registry.url}`,
-    `policies  ${join(folder, 'policies')}   ${dim('(edit them: they are followed)')}`,
-    '',
-  )
-  const review = join(folder, 'reviews', 'cosign-fail.json')
-  const mirrors = mirrorsTo(registry).map(({ host, url: to }) => `--mirror ${host}=${to}`)
-  say(
-    bold('Try next:'),
-    '# ask the webhook yourself',
-    `curl -s --cacert ${caFile} -H 'Content-Type: application/json' --data @${review} '${url}/validations?timeout=10s'`,
-    '# the same without a server',
-    `${launcher()} review --manifests ${join(folder, 'policies')} ${mirrors.join(' ')} ${review}`,
-    '# only warn from now on, and ask again',
-    `sed -i.bak 's/mode: enforce/mode: warn/' ${join(folder, 'policies', 'image-policy.yaml')}`,
-    '# what was decided so far',
-    `curl -s http://127.0.0.1:${webhook.metricsPort}/metrics | grep sealgate_decisions`,
-    '',
-    dim('Ctrl-C ends it.'),
-  )
 }
 
-async function writeExamples(folder: string, { pem, examples }: Filled): Promise<void> {
-  await mkdir(join(folder, 'policies'))
-  await mkdir(join(folder, 'reviews'))
-  for (const [file, text] of Object.entries(examplePolicies(pem))) await writeFile(join(folder, 'policies', file), text)
-  for (const [name, image] of Object.entries(examples))
-    await writeFile(join(folder, 'reviews', `${name}.json`), `${JSON.stringify(reviewOf(podOf(name, image), name), undefined, 2)}\n`)
+async function show(webhook: Webhook, place: Place): Promise<void> {
+  process.stdout.write(heading())
+  await using server = new ApiServer(place.webhook, webhook.certificate.ca)
+  for (const [name, image, about] of REQUESTS) process.stdout.write(answered({ name, image, about }, await server.run(name, image)))
+  process.stdout.write(whatNext(place))
 }
 
-/** The command line as it is called from the folder where this was started, so that what is printed can be pasted. */
-function launcher(): string {
-  return relative(process.cwd(), join(import.meta.dirname, '../../bin/sealgate'))
+/** `folder/policies`, which are followed; `folder/reviews`, as the validating webhook gets them; and one as the mutating webhook gets it. */
+async function writeExamples(folder: string, { pem, examples, moving }: Filled): Promise<void> {
+  const write = (name: string, image: string, file: string) =>
+    writeFile(join(folder, 'reviews', file), `${JSON.stringify(reviewOf(podOf(name, image), name), undefined, 2)}\n`)
+  await Promise.all([mkdir(join(folder, 'policies')), mkdir(join(folder, 'reviews', 'by-tag'), { recursive: true })])
+  await Promise.all([
+    ...Object.entries(examplePolicies(pem)).map(([file, text]) => writeFile(join(folder, 'policies', file), text)),
+    ...Object.entries(examples).map(([name, image]) => write(name, image, `${name}.json`)),
+    write('moving', moving, 'by-tag/moving.json'),
+  ])
 }
 
-function say(...lines: readonly string[]): void {
-  process.stdout.write(`${lines.join('\n')}\n`)
+/** Where a client on this machine finds it, of the `host:port` that it listens on. */
+function reachable(address: string): string {
+  return address.replace(/^0\.0\.0\.0:/, '127.0.0.1:').replace(/^\[::\]:/, '[::1]:')
 }
 
-const isColoured = process.stdout.isTTY === true && !process.env['NO_COLOR']
-
-function bold(text: string): string {
-  return isColoured ? `\u001b[1m${text}\u001b[22m` : text
-}
-
-function dim(text: string): string {
-  return isColoured ? `\u001b[2m${text}\u001b[22m` : text
+/** Resolves on Ctrl-C and its kin, and when nobody reads what is printed any more. */
+function ended(): Promise<void> {
+  return new Promise((resolve) => {
+    // Not once: npm passes on the Ctrl-C that this process gets too, and the second must not end it halfway.
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve())
+    process.stdout.on('error', () => resolve())
+  })
 }

@@ -22,7 +22,7 @@ async function webhook(answers: Readonly<Record<string, object>>) {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const api = new ApiServer(`https://127.0.0.1:${(server.address() as AddressInfo).port}`, ca)
   const close = async () => {
-    await api.close()
+    await api[Symbol.asyncDispose]()
     server.close().closeAllConnections()
   }
   return { api, asked, [Symbol.asyncDispose]: close }
@@ -43,7 +43,7 @@ test('a Pod is mutated first, and what came of it is validated', async () => {
 test('warnings come first, one a line, and a denial is kubectl’s', async () => {
   await using w = await webhook({
     '/mutations': { allowed: true },
-    '/validations': { allowed: false, status: { message: 'validation failed: no\nwhy' }, warnings: ['a', 'b'] },
+    '/validations': { allowed: false, status: { message: 'validation failed: no\nwhy', reason: 'BadRequest' }, warnings: ['a', 'b'] },
   })
   assert.deepEqual(await w.api.run('app', 'app:v1'), [
     'Warning: a',
@@ -51,4 +51,12 @@ test('warnings come first, one a line, and a denial is kubectl’s', async () =>
     'Error from server (BadRequest): admission webhook "policy.sigstore.dev" denied the request: validation failed: no',
     'why',
   ])
+})
+
+test('what the mutating webhook denies is not validated', async () => {
+  await using w = await webhook({ '/mutations': { allowed: false, status: { message: 'mutation failed: no', reason: 'BadRequest' } } })
+  assert.deepEqual(await w.api.run('app', 'app:v1'), [
+    'Error from server (BadRequest): admission webhook "policy.sigstore.dev" denied the request: mutation failed: no',
+  ])
+  assert.equal(w.asked.length, 1)
 })
