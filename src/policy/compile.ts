@@ -98,6 +98,8 @@ function compilePolicy(
     const why = text === '' ? undefined : whyDead(text)
     if (why !== undefined) warnings.push(why)
   }
+  for (const { broken, text } of globs)
+    if (broken) warnings.push(`${sentenceOf({ code: 'glob-broken', glob: text })} refuses every image that is compared with it`)
   if (spec.mode !== 'enforce' && spec.mode !== 'warn') unreadable(`invalid value: ${spec.mode}: spec.mode\nunsupported mode`)
   if (spec.policy) refuses.push({ code: 'field-not-carried-out', field: 'spec.policy' })
   if (settings.tagResolutionFor === 'pods' && (spec.match ?? []).length > 0 && !(spec.match ?? []).some((m) => m.resource === 'pods')) {

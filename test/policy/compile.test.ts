@@ -332,3 +332,8 @@ test('an empty list that is not known to be complete is not «no policy at all»
 test('a tag glob never matches an admitted image, and its author is told', () => {
   assert.equal(only(compiled({ images: [{ glob: 'ghcr.io/acme/app:v1' }], authorities: [keyed] })).warnings.length, 1)
 })
+
+test('a glob that is none refuses every image that is compared with it, so its author is told at once', () => {
+  const { warnings } = only(compiled({ images: [{ glob: 'ghcr.io/acme/ap?' }], authorities: [keyed] }))
+  assert.deepEqual(warnings, ['invalid glob "ghcr.io/acme/ap?" refuses every image that is compared with it'])
+})
