@@ -178,6 +178,23 @@ suite('sealgate serve', { concurrency: 4 }, () => {
     match(served.stderr, /^sealgate serve: no cluster is known: .*--kubeconfig.*--manifests/)
   })
 
+  test('a cluster that cannot be reached is waited for: not ready, and nobody is admitted', async (t) => {
+    const at = await folder(t)
+    const kubeconfig = join(at, 'kubeconfig')
+    await writeFile(
+      kubeconfig,
+      `{apiVersion: v1, kind: Config, current-context: x, contexts: [{name: x, context: {cluster: c}}], clusters: [{name: c, cluster: {server: 'https://127.0.0.1:1'}}]}`,
+    )
+    const served = new Serve(['--kubeconfig', kubeconfig, '--port', '0', '--metrics-port', '0', '--probe-port', '0', '--tls-folder', join(at, 'tls')])
+    t.after(() => served.process.kill('SIGKILL'))
+    const { webhook, metrics, ca } = await served.ports()
+    const readiness = await fetch(`http://127.0.0.1:${metrics}/readyz`)
+    equal(readiness.status, 503)
+    match(await readiness.text(), /^waiting for clusterimagepolicies/)
+    equal((await post(webhook, '/', '', { 'K-Kubelet-Probe': 'webhook' }, { ca })).status, 503)
+    equal(await allowed(webhook, ca), false)
+  })
+
   test('a port that is taken is an error that names the option, exit status 2', async (t) => {
     const at = await folder(t)
     const first = await serve(t, at)

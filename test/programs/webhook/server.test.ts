@@ -176,6 +176,29 @@ test('a client that goes away in the middle of its body harms nobody', async (t)
   equal((await post(port, '/validations', review('u1'))).status, 200)
 })
 
+test('bodies that never end are held up to a bound, whatever the number of clients, and are let go with them', async (t) => {
+  const port = await webhook(t, allows)
+  const body = Buffer.alloc(7 * 1024 * 1024)
+  const clients = await Promise.all(
+    Array.from({ length: 20 }, async () => {
+      const socket = connect({ host: '127.0.0.1', port, ca: certificate.ca })
+      const answer = { text: '' }
+      socket.on('data', (chunk: Buffer) => (answer.text += chunk.toString())).on('error', () => undefined)
+      await new Promise<void>((resolve) => socket.once('secureConnect', resolve))
+      socket.write(`POST /validations HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: ${body.length + 1}\r\n\r\n`)
+      socket.write(body)
+      return { socket, answer }
+    }),
+  )
+  const refused = (): number => clients.filter((c) => c.answer.text.startsWith('HTTP/1.1 503 ')).length
+  for (let i = 0; i < 300 && refused() === 0; i++) await new Promise((resolve) => setTimeout(resolve, 10))
+  ok(refused() > 0)
+  ok(refused() < clients.length)
+  for (const { socket } of clients) socket.destroy()
+  for (let i = 0; i < 100; i++) if ((await post(port, '/validations', review('u1'))).status === 200) return
+  throw new Error('what was held is still held')
+})
+
 test('TLS 1.2 is refused, unless the setting allows it', async (t) => {
   const { certificate: cert, key } = certificate
   const old = { maxVersion: 'TLSv1.2' }
