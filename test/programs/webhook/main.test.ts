@@ -185,7 +185,18 @@ suite('sealgate serve', { concurrency: 4 }, () => {
       kubeconfig,
       `{apiVersion: v1, kind: Config, current-context: x, contexts: [{name: x, context: {cluster: c}}], clusters: [{name: c, cluster: {server: 'https://127.0.0.1:1'}}]}`,
     )
-    const served = new Serve(['--kubeconfig', kubeconfig, '--port', '0', '--metrics-port', '0', '--probe-port', '0', '--tls-folder', join(at, 'tls')])
+    const served = new Serve([
+      '--kubeconfig',
+      kubeconfig,
+      '--port',
+      '0',
+      '--metrics-port',
+      '0',
+      '--probe-port',
+      '0',
+      '--tls-folder',
+      join(at, 'tls'),
+    ])
     t.after(() => served.process.kill('SIGKILL'))
     const { webhook, metrics, ca } = await served.ports()
     const readiness = await fetch(`http://127.0.0.1:${metrics}/readyz`)
