@@ -6,6 +6,8 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { ApiServer } from './cluster.ts'
+import { startApiServer } from './cluster.ts'
 import { asker } from './conversation.ts'
 import type { Load, Measured } from './load.ts'
 import type { Form, RegistryAnswer, RegistryQuestion } from './registry.ts'
@@ -41,10 +43,22 @@ export class Bench {
   }
 
   /** A webhook with these manifests (JSON), whose requests for `REGISTRY` go to `registry`. */
-  async webhook(manifests: readonly object[], registry?: RegistryProcess, environment: NodeJS.ProcessEnv = {}): Promise<WebhookProcess> {
-    const webhook = this.#keep(await WebhookProcess.start(manifests, registry && (await registry.port()), environment))
-    await webhook.ready
-    return webhook
+  async webhook(manifests: readonly object[], registry: RegistryProcess, environment: NodeJS.ProcessEnv = {}): Promise<WebhookProcess> {
+    const folder = mkdtempSync(join(tmpdir(), 'sealgate-bench-'))
+    mkdirSync(join(folder, 'manifests'))
+    write(folder, manifests)
+    return this.#start(folder, [`--manifests=${join(folder, 'manifests')}`], registry, environment)
+  }
+
+  /** An API server with these objects. */
+  async apiServer(objects: readonly object[]): Promise<ApiServer> {
+    return this.#keep(await startApiServer(objects))
+  }
+
+  /** A webhook in the cluster of an API server. */
+  async webhookIn({ kubeconfig }: ApiServer, registry: RegistryProcess): Promise<WebhookProcess> {
+    const folder = mkdtempSync(join(tmpdir(), 'sealgate-bench-'))
+    return this.#start(folder, [`--kubeconfig=${kubeconfig}`, '--probe-port=0', '--drain-quiet=0s'], registry, {})
   }
 
   /** A load; one process each, so that one does not wait for another. */
@@ -60,6 +74,18 @@ export class Bench {
 
   async end(): Promise<void> {
     await Promise.all(this.#started.splice(0).map((started) => started.stop()))
+  }
+
+  async #start(
+    folder: string,
+    options: readonly string[],
+    registry: RegistryProcess,
+    environment: NodeJS.ProcessEnv,
+  ): Promise<WebhookProcess> {
+    const mirror = ['--mirror', `${REGISTRY}=http://127.0.0.1:${await registry.port()}`]
+    const webhook = this.#keep(await WebhookProcess.start(folder, [...options, ...mirror], environment))
+    await webhook.ready
+    return webhook
   }
 
   #keep<T extends { stop(): Promise<void> }>(started: T): T {
@@ -124,28 +150,20 @@ export class WebhookProcess {
     this.ready = this.#untilReady(performance.now())
   }
 
-  static async start(
-    manifests: readonly object[],
-    registryPort: number | undefined,
-    environment: NodeJS.ProcessEnv,
-  ): Promise<WebhookProcess> {
-    const folder = mkdtempSync(join(tmpdir(), 'sealgate-bench-'))
+  /** `options` say where it takes its objects from; what it writes lies in `folder`, which it owns. */
+  static async start(folder: string, options: readonly string[], environment: NodeJS.ProcessEnv): Promise<WebhookProcess> {
     const port = await freePort()
     const metricsPort = await freePort()
-    mkdirSync(join(folder, 'manifests'))
-    write(folder, manifests)
     const output = openSync(join(folder, 'log'), 'w')
-    const mirror = registryPort === undefined ? [] : ['--mirror', `${REGISTRY}=http://127.0.0.1:${registryPort}`]
     const child = spawn(
       here('../bin/sealgate'),
       [
         'serve',
-        `--manifests=${join(folder, 'manifests')}`,
         '--address=127.0.0.1',
         `--port=${port}`,
         `--metrics-port=${metricsPort}`,
         `--tls-folder=${join(folder, 'tls')}`,
-        ...mirror,
+        ...options,
       ],
       {
         env: { ...process.env, NODE_OPTIONS: `--import=${new URL('longest-slice.ts', import.meta.url).href}`, ...environment },

@@ -6,6 +6,7 @@ import { isReached } from './question.ts'
 import { badSignatures } from './questions/bad-signatures.ts'
 import { burst } from './questions/burst.ts'
 import { cold } from './questions/cold.ts'
+import { inCluster } from './questions/in-cluster.ts'
 import { manyPolicies } from './questions/many-policies.ts'
 import { memory } from './questions/memory.ts'
 import { ready } from './questions/ready.ts'
@@ -17,13 +18,13 @@ import { warm } from './questions/warm.ts'
  * `npm run bench [-- NAME…] [--full] [--json]`: asks every question, or those named. The registry, the webhook and the load are a process
  * each, all on this machine: what is measured includes making the load. A figure that is not reached is said, and no failure.
  */
-const questions: readonly Question[] = [ready, warm, cold, token, tenContainers, burst, badSignatures, manyPolicies, memory]
+const questions: readonly Question[] = [ready, warm, cold, token, tenContainers, burst, badSignatures, manyPolicies, memory, inCluster]
 
 const usage = `npm run bench [-- NAME…] [--full] [--json]
 
 ${questions.map(({ name, asks }) => `  ${name.padEnd(16)}${asks}`).join('\n')}
 
-  --full          the long questions in full: ten minutes instead of two
+  --full          the long questions in full: a quarter of an hour instead of three minutes
   --json          figures as JSON, one line a question
 `
 
