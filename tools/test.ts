@@ -37,7 +37,8 @@ else {
 
 async function runAll(files: readonly string[], atOnce: number): Promise<void> {
   console.log(`\n${files.length} test files`)
-  const events = run({ files, cwd: root, concurrency: atOnce, timeout: MAX_FILE_MINUTES * 60_000 })
+  // A file whose tests have ended is ended: under npm a connection that a child left open would hold it, and the whole run, for minutes.
+  const events = run({ files, cwd: root, concurrency: atOnce, timeout: MAX_FILE_MINUTES * 60_000, forceExit: true })
   events.on('test:pass', ({ skip, name }) => {
     if (skip === undefined) return
     const why = typeof skip === 'string' && skip !== '' ? skip : name
