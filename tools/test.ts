@@ -15,7 +15,7 @@ import { root } from './project.ts'
  * A test that needs what is not there is skipped with a reason that says how to get it; the reasons are listed at the end.
  */
 const AT_ONCE = 2 // test files; on two cores, more would only make each other late
-const MAX_FILE_MINUTES = 5 // a file that hangs is named, and the others still run
+const MAX_SILENCE = Number(process.env['SEALGATE_TEST_SILENCE'] ?? 240_000) // ms without any news after which the files under way are given up; the session needs 3 minutes
 
 const named = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
 const leaveOutNothing = process.argv.includes('--leave-out-nothing')
@@ -38,7 +38,18 @@ else {
 async function runAll(files: readonly string[], atOnce: number): Promise<void> {
   console.log(`\n${files.length} test files`)
   // A file whose tests have ended is ended: under npm a connection that a child left open would hold it, and the whole run, for minutes.
-  const events = run({ files, cwd: root, concurrency: atOnce, timeout: MAX_FILE_MINUTES * 60_000, forceExit: true })
+  // A file that leaves something open never ends. It is ended here and fails; forcing it to exit with its tests would hide what it left.
+  const silence = new AbortController()
+  const underWay = new Set<string>()
+  const clock = setTimeout(() => {
+    for (const file of underWay) failures.push(`${file}\n  does not end: it leaves a server, a timer or a process open`)
+    silence.abort()
+  }, MAX_SILENCE)
+  const events = run({ files, cwd: root, concurrency: atOnce, signal: silence.signal })
+  events.on('data', ({ data }: { readonly data: { readonly file?: string } }) => {
+    clock.refresh()
+    if (data.file !== undefined) underWay.add(data.file)
+  })
   events.on('test:pass', ({ skip, name }) => {
     if (skip === undefined) return
     const why = typeof skip === 'string' && skip !== '' ? skip : name
@@ -55,11 +66,13 @@ async function runAll(files: readonly string[], atOnce: number): Promise<void> {
       total.passed += counts.passed
       total.failed += counts.tests - counts.passed - counts.skipped - counts.todo
     } else {
+      underWay.delete(file)
       const name = file.replace(root, '')
       console.log(`${success ? 'ok' : 'FAILED'} ${name}: ${counts.passed} of ${counts.tests} passed, ${Math.round(duration_ms)} ms`)
     }
   })
-  await finished(events.resume())
+  await finished(events)
+  clearTimeout(clock)
 }
 
 for (const failure of failures) console.log(`\nFAILED ${failure.replaceAll(`file://${root}`, '').replaceAll(root, '')}`)

@@ -46,3 +46,11 @@ for (const [what, body, summary] of [
     assert.equal(status, 1)
     if (summary !== undefined) assert.equal(lines.at(-1), summary)
   })
+
+test('a file that does not end is named, and fails', (t) => {
+  process.env['SEALGATE_TEST_SILENCE'] = '2000'
+  t.after(() => delete process.env['SEALGATE_TEST_SILENCE'])
+  const { status, lines } = run(t, "import { createServer } from 'node:net'\ntest('a', () => { createServer().listen(0) })")
+  assert.equal(status, 1)
+  assert.ok(lines.includes('  does not end: it leaves a server, a timer or a process open'), lines.join('\n'))
+})
