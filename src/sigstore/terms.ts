@@ -2,11 +2,14 @@ import type { PublicKey } from '../trust/key.ts'
 import type { CertificateAuthority, LogKey } from '../trust/material.ts'
 import type { Reason } from '../verdict/reason.ts'
 
+/** How a signature lies in a registry; where a literal and a regular expression are both given, the forms join them differently (7.5, 7.6). */
+export type Form = 'annotations' | 'bundle'
+
 /** Text that a name in a certificate is compared with, compiled when the policy arrived. */
 export interface NamePattern {
-  /** As the policy writes it, for messages. */
+  /** As the policy writes it, for messages; '' when it writes none: then it matches nothing. */
   readonly text: string
-  matches(name: string): boolean
+  matches(name: string, form: Form): boolean
 }
 
 /** Both must match: `issuer` one of the certificate's issuer extensions, `subject` one of its alternative names. */

@@ -61,6 +61,9 @@ export const catalogue = {
   'statement-other-image': row('fail', () => 'no matching subject digest found', 'the signature belongs to another image: sign this digest'),
   'statement-other-type': row<{ predicateType: string }>('fail', (f) => `the statement is a ${quoted(f.predicateType)}, not an image signature`, 'sign the image; an attestation alone does not sign it'),
   'too-many-signatures': row<{ tried: number; beyond: number }>('unknown', (f) => `${f.tried} signatures were tried and ${f.beyond} more were not`, 'remove old signatures of this image from the registry'),
+  'identity-malformed': row<{ part: 'issuer' | 'subject'; pattern: string; cause: string }>('fail', (f) => `malformed ${f.part} in identity: ${f.pattern} : ${f.cause}`, 'correct the expression in spec.authorities[].keyless.identities: its syntax is that of RE2'),
+  'identity-mismatch': row<{ subjects: readonly string[]; issuer: string }>('fail', (f) => `none of the expected identities matched what was in the certificate, got subjects [${f.subjects.join(', ')}] with issuer ${f.issuer}`, 'compare spec.authorities[].keyless.identities with who signs: subject and issuer of one and the same identity must match'),
+  'timestamp-invalid': row<{ detail: string }>('fail', (f) => `unable to verify RFC3161 timestamp bundle: ${f.detail}`, 'compare the timestamp authorities of the trust root with the one that the signer asks'),
 
   // — what was found out of the specified first line's sight
   'bundle-signature-failed': row<{ detail: string }>('fail', (f) => `a bundle among the referrers does not pass either: ${f.detail}`, 'compare the key of the policy with the key that signs'),
