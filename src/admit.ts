@@ -57,6 +57,8 @@ export interface Surroundings<A extends Access = Access> {
   now(): number
   /** Lets others have their turn. */
   turn(): Promise<void>
+  /** Whether all evidence is waited for, though the first proof decides: for an explanation. */
+  readonly isThorough?: boolean
 }
 
 /** The answer to a request, and why: `decision` is the whole tree, absent where nothing had to be judged. */
@@ -226,7 +228,7 @@ class Judging<A extends Access> {
           reach.map(([a, access]) => [keyOf(a), this.#around.gather(a, access).then((found) => [keyOf(a), found] as const)]),
         )
         let latest = await decide(judgement)
-        while (gathering.size > 0 && latest.outcome !== 'pass') {
+        while (gathering.size > 0 && (latest.outcome !== 'pass' || this.#around.isThorough === true)) {
           const [arrived, found] = await Promise.race(gathering.values())
           gathering.delete(arrived)
           judgement.gathered.set(arrived, found)
