@@ -5,6 +5,7 @@ import { notedEnvironment, notedFlags } from './upstream.ts'
 const DOES: Readonly<Record<Command, string>> = {
   serve: 'answer the admission reviews of an API server, in a cluster or from files',
   review: 'answer admission reviews from files, without a server',
+  explain: 'say why an image is admitted or refused, down to each signature',
   demo: 'see images admitted and refused on this machine, with nothing to set up',
   version: 'print the version',
   help: 'print this, or the help of a command',
@@ -13,6 +14,7 @@ const DOES: Readonly<Record<Command, string>> = {
 const USAGE: Readonly<Record<Command, string>> = {
   serve: 'sealgate serve [--manifests PATH…] [OPTION…]',
   review: 'sealgate review [--path PATH] [--manifests PATH]… [OPTION…] FILE|FOLDER|-…',
+  explain: 'sealgate explain IMAGE --manifests PATH [--object FILE] [--namespace NAMESPACE] [OPTION…]',
   demo: 'sealgate demo [OPTION…]',
   version: 'sealgate version',
   help: 'sealgate help [COMMAND]',
@@ -30,6 +32,12 @@ Exit status: 0 when all are allowed, 1 when one is denied, 2 when one could not 
 
   sealgate review --manifests policies/ review.json
   sealgate review --manifests policies/ --at 2026-01-31T12:00:00Z - < review.json`,
+  explain: `Judges a Pod made of IMAGE, or the object of --object, as the webhook would, and prints the decision as a tree: every policy,
+authority, signature and check with its outcome, what was found, and what to do. A tag is resolved first.
+Exit status: 0 when it is admitted, 1 when it is refused, 2 when it could not be asked.
+
+  sealgate explain registry.example/team/app:v1 --manifests policies/
+  sealgate explain --object deployment.yaml --manifests policies/ --json`,
   demo: `Starts a registry on loopback with images that it signs on the spot, the webhook with example policies, and sends it the reviews
 of a signed, an unsigned and a wrongly signed image. Then it keeps serving, and says what to try next. Ctrl-C ends it.
 It listens on 127.0.0.1 unless --address names another; a port that is taken is replaced by a free one, and said.`,
@@ -38,6 +46,7 @@ It listens on 127.0.0.1 unless --address names another; a port that is taken is 
 }
 
 const GROUPS: Readonly<Record<Group, string>> = {
+  asked: 'What is asked',
   objects: 'Policies',
   clock: 'Clock',
   serving: 'Serving',

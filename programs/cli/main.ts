@@ -27,6 +27,8 @@ async function run(command: Command, given: readonly string[]): Promise<number> 
       return (await import('../webhook/main.ts')).serve(parsed.settings, parsed.notes)
     case 'review':
       return (await import('./review.ts')).review(parsed.settings, parsed.files)
+    case 'explain':
+      return (await import('./explain.ts')).explain(parsed.settings, parsed.files)
     case 'demo':
       return (await import('../demo/main.ts')).demo(parsed.settings)
   }

@@ -2,7 +2,7 @@ import type { Mirror, Value } from './values.ts'
 import { duration, instant, mirror, oneOf, port, registryHost, text, toggle } from './values.ts'
 
 /** The commands, in the order the help shows them. */
-export const commands = ['serve', 'review', 'demo', 'version', 'help'] as const
+export const commands = ['serve', 'review', 'explain', 'demo', 'version', 'help'] as const
 export type Command = (typeof commands)[number]
 
 /** One row of the table below. The parser, every help text and docs/reference/options.md derive from it. */
@@ -22,7 +22,7 @@ export type Option<T = unknown> = {
   readonly alias?: readonly string[]
 }
 
-export type Group = 'objects' | 'serving' | 'certificate' | 'registries' | 'log' | 'clock'
+export type Group = 'asked' | 'objects' | 'serving' | 'certificate' | 'registries' | 'log' | 'clock'
 
 type About = Omit<Option, 'value' | 'unset' | 'repeatable'>
 
@@ -36,14 +36,37 @@ function repeatable<T>(value: Value<T>, about: About): Option<readonly T[]> {
   return { value, unset: [], repeatable: true, ...about }
 }
 
-const everywhere = ['serve', 'review', 'demo'] as const
+const everywhere = ['serve', 'review', 'explain', 'demo'] as const
 const servers = ['serve', 'demo'] as const
 
 /** Every option, by its name in the settings: `metricsPort` is `--metrics-port`. */
 export const options = {
+  object: option<string>(text('FILE'), undefined, {
+    group: 'asked',
+    commands: ['explain'],
+    unsetText: 'a Pod made of IMAGE',
+    help: 'the object (YAML or JSON), or an AdmissionReview of it, that runs the image; without IMAGE, all of its images are explained',
+  }),
+  namespace: option<string>(text('NAMESPACE'), undefined, {
+    group: 'asked',
+    commands: ['explain'],
+    unsetText: 'that of the object, else default',
+    help: 'the namespace of the object',
+  }),
+  serviceAccount: option<string>(text('NAME'), undefined, {
+    group: 'asked',
+    commands: ['explain'],
+    unsetText: 'default',
+    help: 'the ServiceAccount of the Pod that is made of IMAGE: registries are asked with its pull secrets',
+  }),
+  json: option<boolean>(toggle, false, {
+    group: 'asked',
+    commands: ['explain'],
+    help: 'print one object of JSON instead of text',
+  }),
   manifests: repeatable<string>(text('PATH'), {
     group: 'objects',
-    commands: ['serve', 'review'],
+    commands: ['serve', 'review', 'explain'],
     help: 'take policies and what they need from this YAML or JSON file or folder instead of a cluster; `serve` follows changes to it',
   }),
   systemNamespace: option<string>(text('NAMESPACE'), 'cosign-system', {
@@ -77,7 +100,7 @@ export const options = {
   }),
   at: option<Date>(instant, undefined, {
     group: 'clock',
-    commands: ['review'],
+    commands: ['review', 'explain'],
     unsetText: 'now',
     help: 'the instant at which everything is checked',
   }),

@@ -38,7 +38,7 @@ export function parse(command: Command, given: readonly string[], environment: R
     }
     const [, dashes = '', flag = '', , inline] = /^(--?)([^=]*)(=([\s\S]*))?$/.exec(argument) ?? []
     const found = known.get(flag)
-    const note = command === 'review' ? undefined : notedFlags[flag]
+    const note = isOffline(command) ? undefined : notedFlags[flag]
     if (!found && !note) return { ok: false, text: unknown(command, dashes, flag, [...known.keys()]) }
     const value: Value<unknown> = (found?.option ?? (note as { value: Value<unknown> })).value
     const shown = `${dashes}${flag}`
@@ -89,13 +89,18 @@ export function commandOf(given: string): Taken<Command> {
 }
 
 function takesFiles(command: Command): boolean {
-  return command === 'review'
+  return isOffline(command)
+}
+
+/** Commands that end with their answer to what is named on the command line. */
+function isOffline(command: Command): boolean {
+  return command === 'review' || command === 'explain'
 }
 
 function unknown(command: Command, dashes: string, flag: string, known: readonly string[]): string {
   const others = (Object.entries(options) as [Name, Option][]).find(([name]) => flagOf(name) === flag)
   if (others) return `unknown option ${dashes}${flag}: it belongs to sealgate ${others[1].commands.join(', ')}`
-  const near = nearest(flag, command === 'review' ? known : [...known, ...Object.keys(notedFlags)])
+  const near = nearest(flag, isOffline(command) ? known : [...known, ...Object.keys(notedFlags)])
   return `unknown option ${dashes}${flag}: ${near ? `did you mean --${near}?` : `see sealgate ${command} --help`}`
 }
 
@@ -103,6 +108,8 @@ function conflictOf(settings: Settings): string | undefined {
   if (settings.tlsCert !== undefined && settings.tlsKey === undefined) return '--tls-cert needs --tls-key'
   if (settings.tlsKey !== undefined && settings.tlsCert === undefined) return '--tls-key needs --tls-cert'
   const reached = (['kubeconfig', 'cluster', 'server'] as const).find((name) => settings[name] !== undefined)
+  if (settings.object !== undefined && settings.serviceAccount !== undefined)
+    return '--object and --service-account exclude each other: the object names its ServiceAccount'
   if (settings.manifests.length > 0 && reached) return `--manifests and --${reached} exclude each other`
   return undefined
 }

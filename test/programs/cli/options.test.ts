@@ -6,7 +6,7 @@ import { notedFlags } from '../../../programs/cli/upstream.ts'
 
 test('the options that every command with images shares are the same everywhere', () => {
   const shared: Name[] = ['systemNamespace', 'mirrors', 'insecureRegistries', 'registryCas', 'logLevel', 'logFormat']
-  for (const command of ['serve', 'review', 'demo'] as const) {
+  for (const command of ['serve', 'review', 'explain', 'demo'] as const) {
     const names = optionsOf(command).map(([name]) => name)
     deepEqual(
       shared.filter((name) => !names.includes(name)),
@@ -15,7 +15,7 @@ test('the options that every command with images shares are the same everywhere'
   }
 })
 
-test('the clock of checks is set offline only', () => deepEqual(options.at.commands, ['review']))
+test('the clock of checks is set offline only', () => deepEqual(options.at.commands, ['review', 'explain']))
 
 test('a name is written with dashes, a repeatable one in the singular', () => {
   const names: Name[] = ['metricsPort', 'tlsMinVersion', 'mirrors', 'insecureRegistries', 'registryCas', 'manifests']

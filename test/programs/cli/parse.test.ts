@@ -72,7 +72,12 @@ for (const [command, given, text] of [
   ['serve', ['-prot', '1'], 'unknown option -prot: did you mean --port?'],
   ['serve', ['--policy-resync'], 'unknown option --policy-resync: did you mean --policy-resync-period?'],
   ['serve', ['--colour'], 'unknown option --colour: see sealgate serve --help'],
-  ['serve', ['--at', '2026-01-31T12:00:00Z'], 'unknown option --at: it belongs to sealgate review'],
+  ['serve', ['--at', '2026-01-31T12:00:00Z'], 'unknown option --at: it belongs to sealgate review, explain'],
+  [
+    'explain',
+    ['--object', 'a', '--service-account', 'b'],
+    '--object and --service-account exclude each other: the object names its ServiceAccount',
+  ],
   ['review', ['--disable-tuf', 'x.json'], 'unknown option --disable-tuf: see sealgate review --help'],
   ['serve', ['--port'], '--port needs a value: --port PORT'],
   ['serve', ['--port', 'x'], '--port: not a port: `x`'],
