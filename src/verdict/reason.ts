@@ -65,6 +65,12 @@ export const catalogue = {
   'identity-mismatch': row<{ subjects: readonly string[]; issuer: string }>('fail', (f) => `none of the expected identities matched what was in the certificate, got subjects [${f.subjects.join(', ')}] with issuer ${f.issuer}`, 'compare spec.authorities[].keyless.identities with who signs: subject and issuer of one and the same identity must match'),
   'timestamp-invalid': row<{ detail: string }>('fail', (f) => `unable to verify RFC3161 timestamp bundle: ${f.detail}`, 'compare the timestamp authorities of the trust root with the one that the signer asks'),
 
+  // — searching a transparency log
+  'log-entry-not-found': row('fail', () => 'signature not found in transparency log', 'sign again with a client that uploads to the transparency log that the policy names (ctlog.url)'),
+  'log-search-failed': row<{ text: string }>('unknown', (f) => `searching log query: ${f.text}`, 'this is not about the signature: check that the log at ctlog.url answers, then try again; signatures that bring their log entry with them need no search'),
+  'log-search-timeout': row<{ text: string }>('unknown', (f) => `searching log query: ${f.text}`, 'the log at ctlog.url did not answer in time: try again; signatures that bring their log entry with them need no search'),
+  'log-without-search': row<{ url: string }>('unknown', (f) => `the log ${f.url} cannot be searched: Rekor v2 has no search, and a signature in it brings its entry with it`, 'sign again with a client that keeps the log entry beside the signature (cosign does by default), or name a Rekor v1 log in ctlog.url'),
+
   // — what was found out of the specified first line's sight
   'bundle-signature-failed': row<{ detail: string }>('fail', (f) => `a bundle among the referrers does not pass either: ${f.detail}`, 'compare the key of the policy with the key that signs'),
   'referrers-unreadable': row<{ text: string }>('unknown', (f) => `the referrers could not be read: ${f.text}`, REGISTRY_HINT),
