@@ -25,8 +25,17 @@ export type RepositoryContent = {
 
 const folder = new URL('../test/fixtures/cosign/', import.meta.url)
 
-/** `2.6.5-tag`, `3.1.3-bundle-fallback`, … */
+/** Signed images: `2.6.5-tag`, `3.1.3-bundle-fallback`, … */
 export function fixtureNames(): string[] {
+  return names().filter((name) => !name.includes('-attested-'))
+}
+
+/** Images with attestations: `2.6.5-attested-tag`, … */
+export function attestedFixtureNames(): string[] {
+  return names().filter((name) => name.includes('-attested-'))
+}
+
+function names(): string[] {
   return readdirSync(folder).toSorted()
 }
 

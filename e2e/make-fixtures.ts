@@ -10,14 +10,22 @@ import { type Registry, digestOf, get, pushImage, pushIndex, startRegistry } fro
 /**
  * Makes test/fixtures/cosign anew: what real cosigns wrote into a real registry, with keys that are thrown away afterwards.
  *
- *   node e2e/make-fixtures.ts
+ *   node e2e/make-fixtures.ts [NAME…]
  *
  * A folder a fixture: `registry.json` holds the registry's content as it answered it, `cosign.pub` the key that signed, `made.json` how.
  */
 const FOLDER = fileURLToPath(new URL('../test/fixtures/cosign/', import.meta.url))
 const REPOSITORY = 'acme/web'
 
-type Step = { cosign: Cosign; form: Form; options?: readonly string[]; foreign?: true; env?: Readonly<Record<string, string>> }
+type Step = {
+  cosign: Cosign
+  form: Form
+  /** An attestation of this predicate type, as cosign names it; without it the step signs. */
+  attests?: string
+  options?: readonly string[]
+  foreign?: true
+  env?: Readonly<Record<string, string>>
+}
 type Fixture = { name: string; says: string; key?: KeyKind; referrersApi?: true; index?: true; steps: readonly Step[] }
 
 const versionOf = (cosign: Cosign): string => VERSIONS[cosign].slice(1)
@@ -76,6 +84,29 @@ const fixtures: readonly Fixture[] = cosigns.flatMap((cosign): Fixture[] => {
       says: 'signatures kept in another repository (source.oci)',
       steps: [{ cosign, form: 'tag', env: { COSIGN_REPOSITORY: `REGISTRY/${at}-elsewhere/signatures` } }],
     },
+    {
+      name: `${at}-attested-tag`,
+      says: 'two attestations under the tag sha256-….att, the first by another key',
+      steps: [
+        { cosign, form: 'tag', attests: 'custom', foreign: true },
+        { cosign, form: 'tag', attests: 'slsaprovenance1' },
+      ],
+    },
+    {
+      name: `${at}-attested-bundle-api`,
+      says: 'a signature and two attestations, Sigstore bundles as referrers, in a registry with the referrers API',
+      referrersApi: true,
+      steps: [
+        { cosign, form: 'bundle' },
+        { cosign, form: 'bundle', attests: 'custom' },
+        { cosign, form: 'bundle', attests: 'slsaprovenance1' },
+      ],
+    },
+    {
+      name: `${at}-attested-bundle-fallback`,
+      says: 'an attestation, Sigstore bundle as referrer, in a registry without the referrers API',
+      steps: [{ cosign, form: 'bundle', attests: 'vuln' }],
+    },
   ]
 })
 
@@ -95,8 +126,6 @@ const mixed: readonly Fixture[] = [
   },
 ]
 
-await make()
-
 async function make(): Promise<void> {
   const wanted: readonly Part[] = ['registry', 'cosign2', 'cosign3']
   const built = await parts(wanted)
@@ -106,8 +135,10 @@ async function make(): Promise<void> {
     fallback: await startRegistry(built.registry, join(home, 'fallback.log'), false),
   }
   try {
-    rmSync(FOLDER, { recursive: true, force: true })
+    const named = process.argv.slice(2)
     for (const fixture of [...fixtures, ...mixed]) {
+      if (named.length > 0 && !named.includes(fixture.name)) continue
+      rmSync(join(FOLDER, fixture.name), { recursive: true, force: true })
       await makeOne(fixture, built, home, fixture.referrersApi ? registries.api : registries.fallback)
       console.log(fixture.name)
     }
@@ -146,16 +177,23 @@ async function makeOne(fixture: Fixture, built: Parts, home: string, registry: R
     `${JSON.stringify({ referrersApi: fixture.referrersApi ?? false, repositories: content }, undefined, 2)}\n`,
   )
 
+  function predicate(type: string): string {
+    const file = join(home, `${type}.json`)
+    writeFileSync(file, JSON.stringify(predicates[type]))
+    return file
+  }
+
   /** Signs, and answers the command as it was, but for names of this run. */
   async function signed(step: Step, by: KeyPair, image: string): Promise<string> {
     const options = [...formOptions[step.cosign][step.form], ...(step.options ?? [])]
+    const act = step.attests === undefined ? ['sign'] : ['attest', '--type', step.attests, '--predicate', predicate(step.attests)]
     const more = Object.fromEntries(Object.entries(step.env ?? {}).map(([name, value]) => [name, value.replace('REGISTRY', registry.host)]))
-    await must(built[step.cosign], ['sign', '--yes', '--key', by.file, ...options, image], { env: cosignEnv(home, more) })
+    await must(built[step.cosign], [...act, '--yes', '--key', by.file, ...options, image], { env: cosignEnv(home, more) })
     const env = Object.entries({ COSIGN_EXPERIMENTAL: '1', ...step.env }).map(([name, value]) => `${name}=${value}`)
     return [
       ...env,
       'cosign',
-      'sign',
+      ...act.map((word) => word.replace(`${home}/`, '')),
       '--yes',
       '--key',
       step.foreign ? 'foreign.key' : 'cosign.key',
@@ -163,6 +201,25 @@ async function makeOne(fixture: Fixture, built: Parts, home: string, registry: R
       image.replace(registry.host, 'REGISTRY'),
     ].join(' ')
   }
+}
+
+/** A small predicate of a type, as a file. */
+const predicates: Readonly<Record<string, object>> = {
+  custom: { reviewed: true },
+  slsaprovenance1: {
+    buildDefinition: {
+      buildType: 'https://example.com/build/v1',
+      externalParameters: {},
+      internalParameters: {},
+      resolvedDependencies: [],
+    },
+    runDetails: { builder: { id: 'https://example.com/builder' }, metadata: { invocationId: '1' } },
+  },
+  vuln: {
+    invocation: { 'uri': 'https://example.com/scan/1', 'event_id': '1', 'builder.id': 'scan' },
+    scanner: { uri: 'https://example.com/scanner', version: '1.0.0', db: { uri: '', version: '' }, result: { findings: [] } },
+    metadata: { scanStartedOn: '2026-01-01T00:00:00Z', scanFinishedOn: '2026-01-01T00:01:00Z' },
+  },
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] extends object ? Mutable<T[K]> : T[K] }
@@ -199,3 +256,5 @@ async function contentOf(registry: Registry, repository: string, referrersApi = 
     return found.text
   }
 }
+
+await make()
