@@ -43,7 +43,7 @@ export function openMetrics(): Metrics {
   })
   const registryRequests = new Counter({
     name: 'sealgate_registry_requests_total',
-    help: 'Requests to registries',
+    help: 'Requests to registries, and to transparency logs (host="log")',
     labelNames: ['outcome', 'host'],
     registers,
   })

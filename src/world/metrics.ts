@@ -1,8 +1,8 @@
 import type { Outcome } from '../verdict/decision.ts'
 import type { Code } from '../verdict/reason.ts'
 
-/** What a registry's host is to us. Never its name: names come from whoever creates a Pod, and a label for each would fill the memory. */
-export type HostClass = 'mirror' | 'public' | 'private' | 'loopback'
+/** What a registry's host is to us; a transparency log is counted beside them. Never its name: names come from whoever creates a Pod, and a label for each would fill the memory. */
+export type HostClass = 'mirror' | 'public' | 'private' | 'loopback' | 'log'
 export type RegistryOutcome = 'found' | 'absent' | 'refused' | 'limited' | 'failed' | 'timeout'
 export type InternalError = 'answer' | 'unhandled-rejection' | 'uncaught-exception' | 'compile'
 

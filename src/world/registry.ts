@@ -161,6 +161,11 @@ export class Registry {
     return byApi ?? byTag
   }
 
+  /** What requests go through: with the operator's certificates, proxy and bounds, for others who ask (transparency logs). */
+  get transport(): Transport {
+    return this.#transport
+  }
+
   async close(): Promise<void> {
     await this.#transport.close()
   }
