@@ -52,7 +52,7 @@ async function byTag(source: Source, tag: string): Promise<Found> {
 }
 
 async function byReferrers(source: Source, digest: Digest): Promise<Found> {
-  const fetched = await source.registry.referrers(source.place, digest, source.access.keychain, source.signal)
+  const fetched = await listOf(source, digest)
   if (fetched.state === 'absent') return { state: 'absent' }
   if (fetched.state === 'failed') return { state: 'unknown', reason: fetched.reason, tried: fetched.tried }
   const entries = fetched.value.filter(mayHoldSignature)
@@ -63,6 +63,13 @@ async function byReferrers(source: Source, digest: Digest): Promise<Found> {
   if (signatures.length === 0 && failure) return { state: 'unknown', ...failure }
   const beyond = Math.max(0, entries.length - MAX_REFERRERS_FETCHED) + looked.filter((l) => l.failure).length
   return signatures.length === 0 && beyond === 0 ? { state: 'absent' } : { state: 'found', signatures, beyond }
+}
+
+/** Signatures and attestations are asked for at the same time, and lie in one list. */
+function listOf(source: Source, digest: Digest): ReturnType<Registry['referrers']> {
+  return source.memory.single(`referrers\n${scopedKey(source, digest)}`, () =>
+    source.registry.referrers(source.place, digest, source.access.keychain, source.signal),
+  )
 }
 
 type Looked = {
@@ -118,12 +125,17 @@ type Content =
 
 /** Content by digest, from memory where whoever asks could read it too: the scope of the credentials is part of the key, and so is the place. */
 async function contentOf(source: Source, { digest, size }: Descriptor, fetch: () => ReturnType<Registry['blob']>): Promise<Content> {
-  const { registry, repository } = source.place
-  const key = `${registry}/${repository}@${digest} ${size} ${source.access.scope(registry, repository)}`
+  const key = scopedKey(source, `${digest} ${size}`)
   const known = source.memory.content(key)
   if (known) return { ok: true, bytes: known }
-  const fetched = await fetch()
-  if (fetched.state !== 'found') return { ok: false, reason: fetched.reason, tried: fetched.tried }
-  source.memory.keepContent(key, fetched.value)
-  return { ok: true, bytes: fetched.value }
+  return source.memory.single(`content\n${key}`, async (): Promise<Content> => {
+    const fetched = await fetch()
+    if (fetched.state !== 'found') return { ok: false, reason: fetched.reason, tried: fetched.tried }
+    source.memory.keepContent(key, fetched.value)
+    return { ok: true, bytes: fetched.value }
+  })
+}
+
+function scopedKey({ place: { registry, repository }, access }: Source, digest: string): string {
+  return `${registry}/${repository}@${digest} ${access.scope(registry, repository)}`
 }
