@@ -12,6 +12,7 @@ const MAX_NAMES = 64 // alternative names of a certificate; those of Fulcio have
 const MAX_NAME_BYTES = 2048 // of one name; a workflow of GitHub has under 500
 const MAX_SHOWN_NAMES = 8 // of a certificate, in a message
 const MAX_SHOWN_CHARACTERS = 200 // of each
+const MAX_SHOWN_PATTERN = 1000 // characters of an expression, and of what is wrong with it, in a message
 
 /** An element of `keyless.identities`, as the policy writes it. Empty texts count as absent. */
 export type IdentitySpec = {
@@ -54,13 +55,13 @@ export function whyNotIdentity(certificate: X509Certificate, identities: readonl
     ({ issuer, subject }) => issuers.some((name) => issuer.matches(name, form)) && subjects.some((name) => subject.matches(name, form)),
   )
   if (isMatched) return undefined
-  const shown = subjects.slice(0, MAX_SHOWN_NAMES).map(cut)
+  const shown = subjects.slice(0, MAX_SHOWN_NAMES).map((name) => cut(name))
   if (subjects.length > shown.length) shown.push(`and ${subjects.length - shown.length} more`)
-  return { code: 'identity-mismatch', subjects: shown, issuer: [...new Set(issuers)].map(cut).join(', ') }
+  return { code: 'identity-mismatch', subjects: shown, issuer: [...new Set(issuers)].map((name) => cut(name)).join(', ') }
 }
 
-function cut(name: string): string {
-  return name.length > MAX_SHOWN_CHARACTERS ? `${name.slice(0, MAX_SHOWN_CHARACTERS)}…` : name
+function cut(text: string, length = MAX_SHOWN_CHARACTERS): string {
+  return text.length > length ? `${text.slice(0, length)}…` : text
 }
 
 // — patterns
@@ -71,7 +72,7 @@ type Part = 'issuer' | 'subject'
 function compileName(part: Part, literal: string, expression: string, globs: boolean): Read<CompiledName> {
   for (const text of [literal, expression]) {
     if (text.length <= MAX_PATTERN_CHARACTERS) continue
-    return malformed(part, cut(text), `size of ${part} (${text.length}) exceeded the limit (${MAX_PATTERN_CHARACTERS})`)
+    return malformed(part, text, `size of ${part} (${text.length}) exceeded the limit (${MAX_PATTERN_CHARACTERS})`)
   }
   const text = expression === '' ? literal : expression
   const isGlob = globs && literal.includes('*')
@@ -98,7 +99,7 @@ function compileExpression(part: Part, expression: string): Read<RE2JS> {
     const compiled = RE2JS.compile(expression)
     const size = compiled.programSize()
     if (size <= MAX_PROGRAM) return { ok: true, value: compiled }
-    return malformed(part, cut(expression), `size of regular expression (${size}) exceeded the limit (${MAX_PROGRAM})`)
+    return malformed(part, expression, `size of regular expression (${size}) exceeded the limit (${MAX_PROGRAM})`)
   } catch (error) {
     const cause = error instanceof RE2JSException ? error.message : 'error parsing regexp: it cannot be compiled'
     return malformed(part, expression, cause)
@@ -106,7 +107,10 @@ function compileExpression(part: Part, expression: string): Read<RE2JS> {
 }
 
 function malformed(part: Part, pattern: string, cause: string): Read<never> {
-  return { ok: false, reason: { code: 'identity-malformed', part, pattern, cause } }
+  return {
+    ok: false,
+    reason: { code: 'identity-malformed', part, pattern: cut(pattern, MAX_SHOWN_PATTERN), cause: cut(cause, MAX_SHOWN_PATTERN) },
+  }
 }
 
 const SEPARATOR = /[/@]/
