@@ -2,8 +2,12 @@ import { LRUCache } from 'lru-cache'
 import type { Judged } from '../admit.ts'
 import type { Digest } from '../image/digest.ts'
 import type { Decision } from '../verdict/decision.ts'
+import { Slots } from './slots.ts'
 
 const ENTRY_OVERHEAD = 250 // bytes of a map entry besides its key, measured over 100,000 entries
+
+const MAX_LARGE = 4 // large blobs that are fetched at the same time: of 16 MiB each, 64 MiB and what collecting them takes
+const MAX_LARGE_WAITING = 1_000 // that wait for it; one object may have a thousand images
 
 const MAX_TAGS = 10_000 // tags whose digest is remembered; about 3 MB
 
@@ -26,6 +30,8 @@ export class Memory {
   readonly #tags = new LRUCache<string, Digest>({ max: MAX_TAGS })
   readonly #running = new Map<string, Promise<unknown>>()
   readonly #count: NonNullable<MemoryOptions['count']>
+  /** What fetches a large blob takes a slot first: whoever may create Pods chooses how many there are, and how large. */
+  readonly large = new Slots(MAX_LARGE, MAX_LARGE_WAITING)
 
   constructor(options: MemoryOptions) {
     const passSize = (_: true, key: string) => key.length + ENTRY_OVERHEAD

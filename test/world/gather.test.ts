@@ -4,8 +4,8 @@ import type { Put } from '../../fakes/registry-content.ts'
 import { FakeRegistry } from '../../fakes/registry.ts'
 import type { Pushed } from '../../fakes/signer.ts'
 import { bundleReferrer, makeSigner, signatureManifest, signatureReferrer, signBundle, signOldForm } from '../../fakes/signer.ts'
-import type { Ask } from '../../src/policy/ask.ts'
 import type { RegistryAccess } from '../../src/world/credentials.ts'
+import type { Asked } from '../../src/world/gather.ts'
 import { gather } from '../../src/world/gather.ts'
 import { keychainOf } from '../../src/world/keychain.ts'
 import { Memory } from '../../src/world/memory.ts'
@@ -57,7 +57,7 @@ function pushed(): { readonly image: Put; readonly repository: string; push(...a
   }
 }
 
-function asked(ask: Ask['ask'], repository: string, image: Put, tagPrefix = '') {
+function asked(ask: Asked['ask'], repository: string, image: Put, tagPrefix = '') {
   const place = { registry: fake.host, repository }
   return gather(
     { ask, place, digest: image.digest, tagPrefix, credentials: { of: 'workload' } },
@@ -66,6 +66,10 @@ function asked(ask: Ask['ask'], repository: string, image: Put, tagPrefix = '') 
     memory,
     AbortSignal.timeout(5_000),
   )
+}
+
+function textOf(content: object): string {
+  return content instanceof Uint8Array ? Buffer.from(content).toString() : JSON.stringify(content)
 }
 
 describe('by tag', () => {
@@ -171,5 +175,130 @@ describe('by referrers', () => {
     for (let i = 0; i < 103; i++) push(bundleReferrer(image, signBundle(signer, image.digest, { predicate: { i } })))
     const found = await asked('signatures-by-referrers', repository, image)
     assert.deepEqual(found.state === 'found' && [found.signatures.length, found.beyond], [100, 3])
+  })
+})
+
+const PROVENANCE = 'https://slsa.dev/provenance/v1'
+const ENVELOPE = 'application/vnd.dsse.envelope.v1+json'
+
+describe('attestations', () => {
+  /** A manifest of envelopes, under the tag `.att` or as a referrer of the old form. */
+  function envelopes(repository: string, image: Put, bodies: readonly (string | Buffer)[], more: object, tag?: string): void {
+    const layers = bodies.map((body) => ({
+      ...fake.blob(repository, body),
+      mediaType: ENVELOPE,
+      annotations: { 'dev.cosignproject.cosign/signature': '', 'predicateType': PROVENANCE },
+    }))
+    fake.manifest(
+      repository,
+      { schemaVersion: 2, mediaType: 'application/vnd.oci.image.manifest.v1+json', config: fake.blob(repository, '{}'), layers, ...more },
+      tag,
+    )
+  }
+  const tagOf = (image: Put) => `sha256-${image.digest.slice(7)}.att`
+
+  test('under the tag each layer is an envelope, with its annotations', async () => {
+    const { image, repository } = pushed()
+    envelopes(repository, image, ['{"one":1}', '{"two":2}'], {}, tagOf(image))
+    const found = await asked('attestations-by-tag', repository, image)
+    assert.deepEqual(
+      found.state === 'found' &&
+        found.signatures.map((s) => [
+          s.layer,
+          s.form === 'annotations' && textOf(s.payload),
+          s.form === 'annotations' && s.annotations['predicateType'],
+        ]),
+      [
+        [0, '{"one":1}', PROVENANCE],
+        [1, '{"two":2}', PROVENANCE],
+      ],
+    )
+  })
+
+  test('signatures and attestations do not lie under one tag', async () => {
+    const { image, repository, push } = pushed()
+    push(signatureManifest(image.digest, [signOldForm(signer, image.digest)]))
+    assert.deepEqual(await asked('attestations-by-tag', repository, image), { state: 'absent' })
+    envelopes(repository, image, ['{}'], {}, tagOf(image))
+    const found = await asked('signatures-by-tag', repository, image)
+    assert.deepEqual(found.state === 'found' && found.signatures.length, 1)
+  })
+
+  test('among the referrers a bundle of an attestation counts, that of a signature does not and is not fetched', async () => {
+    const { image, repository, push } = pushed()
+    const attested = signBundle(signer, image.digest, { predicateType: PROVENANCE })
+    push(bundleReferrer(image, signBundle(signer, image.digest)), bundleReferrer(image, attested, PROVENANCE))
+    const found = await asked('attestations-by-referrers', repository, image)
+    assert.deepEqual(found.state === 'found' && found.signatures.map((s) => s.form === 'bundle' && textOf(s.bytes)), [
+      JSON.stringify(attested),
+    ])
+    assert.equal(fake.seen.filter((s) => s.path.includes('/blobs/')).length, 1)
+  })
+
+  test('referrers of the in-toto form are envelopes that nobody believes yet', async () => {
+    const { image, repository } = pushed()
+    envelopes(repository, image, ['{"unsigned":true}'], { artifactType: 'application/vnd.in-toto+json', subject: image })
+    const found = await asked('attestations-by-referrers', repository, image)
+    assert.deepEqual(found.state === 'found' && found.signatures.map((s) => [s.form, s.form === 'annotations' && textOf(s.payload)]), [
+      ['annotations', '{"unsigned":true}'],
+    ])
+    assert.deepEqual(await asked('signatures-by-referrers', repository, image), { state: 'absent' })
+  })
+
+  test('what refers to another image does not count', async () => {
+    const { image, repository } = pushed()
+    const other = fake.manifest(repository, { schemaVersion: 2, layers: [], annotations: { other: 'image' } })
+    envelopes(repository, image, ['{}'], { artifactType: 'application/vnd.in-toto+json', subject: other })
+    assert.deepEqual(await asked('attestations-by-referrers', repository, image), { state: 'absent' })
+  })
+
+  test('signatures and attestations that are asked for together share one list and the manifests in it', async () => {
+    const { image, repository, push } = pushed()
+    push(
+      bundleReferrer(image, signBundle(signer, image.digest)),
+      bundleReferrer(image, signBundle(signer, image.digest, { predicateType: PROVENANCE }), PROVENANCE),
+    )
+    const both = await Promise.all([
+      asked('signatures-by-referrers', repository, image),
+      asked('attestations-by-referrers', repository, image),
+    ])
+    assert.deepEqual(
+      both.map((found) => found.state === 'found' && found.signatures.length),
+      [1, 1],
+    )
+    const paths = fake.seen.map((s) => s.path)
+    assert.equal(new Set(paths).size, paths.length)
+  })
+
+  test('an attestation may be much larger than a signature, within a bound', async () => {
+    const { image, repository } = pushed()
+    const large = Buffer.alloc(3 * 1024 * 1024, ' ')
+    envelopes(repository, image, [large], {}, tagOf(image))
+    const found = await asked('attestations-by-tag', repository, image)
+    assert.equal(
+      found.state === 'found' && found.signatures[0]?.form === 'annotations' && (found.signatures[0].payload as Uint8Array).length,
+      large.length,
+    )
+    const config = fake.blob(repository, '{}')
+    const layers = [{ ...fake.blob(repository, '{"small":1}'), size: 17 * 1024 * 1024 }, fake.blob(repository, '{}')]
+    fake.manifest(repository, { schemaVersion: 2, mediaType: 'application/vnd.oci.image.manifest.v1+json', config, layers }, tagOf(image))
+    const bounded = await asked('attestations-by-tag', repository, image)
+    assert.deepEqual(
+      bounded.state === 'found' && bounded.signatures.map((s) => s.form === 'annotations' && s.payload instanceof Uint8Array),
+      [false, true],
+    )
+  })
+
+  test('what one image has is bounded as a whole: the rest is not fetched, and told', async () => {
+    const { image, repository } = pushed()
+    const layers = Array.from({ length: 5 }, (_, i) => ({ ...fake.blob(repository, `{"n":${i}}`), size: 10 * 1024 * 1024 }))
+    const small = fake.blob(repository, '{}')
+    fake.manifest(
+      repository,
+      { schemaVersion: 2, mediaType: 'application/vnd.oci.image.manifest.v1+json', config: small, layers: [...layers, small] },
+      tagOf(image),
+    )
+    const found = await asked('attestations-by-tag', repository, image)
+    assert.deepEqual(found.state === 'found' && [found.signatures.map((s) => s.layer), found.beyond], [[0, 1, 2, 5], 2])
   })
 })
