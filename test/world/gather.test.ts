@@ -5,7 +5,6 @@ import { FakeRegistry } from '../../fakes/registry.ts'
 import type { Pushed } from '../../fakes/signer.ts'
 import { bundleReferrer, makeSigner, signatureManifest, signatureReferrer, signBundle, signOldForm } from '../../fakes/signer.ts'
 import type { RegistryAccess } from '../../src/world/credentials.ts'
-import type { Asked } from '../../src/world/gather.ts'
 import { gather } from '../../src/world/gather.ts'
 import { keychainOf } from '../../src/world/keychain.ts'
 import { Memory } from '../../src/world/memory.ts'
@@ -57,7 +56,7 @@ function pushed(): { readonly image: Put; readonly repository: string; push(...a
   }
 }
 
-function asked(ask: Asked['ask'], repository: string, image: Put, tagPrefix = '') {
+function asked(ask: Parameters<typeof gather>[0]['ask'], repository: string, image: Put, tagPrefix = '') {
   const place = { registry: fake.host, repository }
   return gather(
     { ask, place, digest: image.digest, tagPrefix, credentials: { of: 'workload' } },
