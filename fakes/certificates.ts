@@ -59,3 +59,20 @@ export async function mintCertificates(names: readonly string[], commonName = 'c
 function newKeys() {
   return crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])
 }
+
+/** PEM of a certificate signed by itself, valid `from` … `to` (ms since 1970). */
+export async function certificateOf(from: number, to: number): Promise<string> {
+  await import('reflect-metadata')
+  const { X509CertificateGenerator } = await import('@peculiar/x509')
+  const keys = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign', 'verify'])
+  const signingAlgorithm = { name: 'ECDSA', hash: 'SHA-256' }
+  const made = await X509CertificateGenerator.createSelfSigned({
+    serialNumber: '01',
+    name: 'CN=signer',
+    notBefore: new Date(from),
+    notAfter: new Date(to),
+    signingAlgorithm,
+    keys,
+  })
+  return made.toString('pem')
+}

@@ -210,6 +210,30 @@ export function bundleReferrer(image: ImageDescriptor, bundle: BundleJson, predi
   return { manifest: content(MANIFEST_TYPE, Buffer.from(JSON.stringify(manifest))), blobs: [config, blob], tag: undefined }
 }
 
+/** An attestation of the old form, as evidence: a DSSE envelope that these signers signed, as `cosign attest` of cosign 2 makes it. */
+export function attestedEvidence(
+  signers: readonly Signer[],
+  digest: Digest,
+  options: BundleOptions = {},
+  layer = 0,
+): SignatureEvidence & { form: 'annotations' } {
+  return { form: 'annotations', manifest: digestOf(Buffer.from('attestation manifest')), layer, ...attestOldForm(signers, digest, options) }
+}
+
+/** The same as a layer: its payload is the envelope, its annotation of the signature is there and empty. */
+export function attestOldForm(signers: readonly Signer[], digest: Digest, options: BundleOptions = {}): OldSignature {
+  const envelopes = signers.map((signer) => signBundle(signer, digest, { hash: 'sha256', ...options }).dsseEnvelope)
+  const [first] = envelopes
+  const signatures = envelopes.flatMap((envelope) => envelope.signatures.map(({ sig }) => ({ keyid: '', sig })))
+  const envelope = { payloadType: first?.payloadType ?? IN_TOTO_PAYLOAD_TYPE, payload: first?.payload ?? '', signatures }
+  return { payload: Buffer.from(JSON.stringify(envelope)), annotations: { [SIGNATURE_ANNOTATION]: '' } }
+}
+
+/** The attestation manifest under the tag `sha256-<hex>.att`: a layer an attestation. */
+export function attestationManifest(digest: Digest, attestations: readonly OldSignature[], tagPrefix = ''): Pushed {
+  return { ...manifestOf(attestations, CONFIG_TYPE, undefined), tag: `${tagPrefix}sha256-${hexOf(digest)}.att` }
+}
+
 /** One signature of the old form as evidence, as if it had been fetched. */
 export function oldEvidence(signature: OldSignature, layer = 0): SignatureEvidence & { form: 'annotations' } {
   return {

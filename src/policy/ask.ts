@@ -9,9 +9,10 @@ export type Credentials = { readonly of: 'workload' } | { readonly of: 'pullSecr
  * One piece of evidence that a policy needs.
  * `signatures-by-tag`: the manifest under `<tagPrefix>sha256-<hex>.sig` and the payloads of its layers.
  * `signatures-by-referrers`: every bundle and OCI 1.1 signature manifest that refers to the digest, by the API or the fallback tag.
+ * `attestations-by-tag`, `attestations-by-referrers`: the same for attestations, under `.att`.
  */
 export type Ask = {
-  readonly ask: 'signatures-by-tag' | 'signatures-by-referrers'
+  readonly ask: `${'signatures' | 'attestations'}-by-${'tag' | 'referrers'}`
   readonly place: Repository
   readonly digest: Digest
   readonly tagPrefix: string
@@ -27,21 +28,20 @@ export function ask(policy: Policy, image: ImageAtDigest): readonly Ask[] {
   const asks = new Map<string, Ask>()
   for (const authority of policy.authorities) {
     if (authority.check.by !== 'key' || authority.refuses.length > 0) continue
-    for (const a of [byTag(authority, image), byReferrers(authority, image)]) if (a) asks.set(keyOf(a), a)
+    for (const a of lookups(authority, image)) asks.set(keyOf(a), a)
   }
   return [...asks.values()]
 }
 
-/** The lookup that the specified first line of a refusal speaks of; undefined when the authority wants bundles only. */
-export function byTag(authority: Authority, image: ImageAtDigest): Ask | undefined {
+/** Where the authority's evidence is looked for. The tag comes first, unless the authority wants bundles only: the specified first line of a refusal speaks of it. */
+export function lookups(authority: Authority, image: ImageAtDigest): readonly Ask[] {
+  const of = authority.attestations.length > 0 ? 'attestations' : 'signatures'
+  const place = placeOf(authority, image)
+  // Referrers have no tag, so `tagPrefix` says nothing about them.
+  const byReferrers: Ask = { ask: `${of}-by-referrers`, tagPrefix: '', ...place }
   return authority.format === 'bundle'
-    ? undefined
-    : { ask: 'signatures-by-tag', tagPrefix: authority.source.tagPrefix, ...placeOf(authority, image) }
-}
-
-/** Referrers have no tag, so `tagPrefix` says nothing about them. */
-export function byReferrers(authority: Authority, image: ImageAtDigest): Ask {
-  return { ask: 'signatures-by-referrers', tagPrefix: '', ...placeOf(authority, image) }
+    ? [byReferrers]
+    : [{ ask: `${of}-by-tag`, tagPrefix: authority.source.tagPrefix, ...place }, byReferrers]
 }
 
 function placeOf({ source }: Authority, image: ImageAtDigest): Pick<Ask, 'place' | 'digest' | 'credentials'> {

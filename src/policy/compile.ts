@@ -8,6 +8,7 @@ import { compileGlob, whyDead } from './glob.ts'
 import { compileMatch } from './match.ts'
 import type { ClusterObjects } from './objects.ts'
 import type { Authority, Check, Policy, Source } from './policy.ts'
+import { predicateTypeOf } from './predicate-type.ts'
 import type { AuthoritySpec, KeyRef, PolicyObject } from './read.ts'
 import { defaulted, readPolicy } from './read.ts'
 import type { Settings, SettingProblem } from './settings.ts'
@@ -143,7 +144,12 @@ function compileAuthority(
 
   // What is not carried out never counts as satisfied: the authority refuses, naming the field. Empty blocks ask for nothing (Q7, 7.1.4).
   if (spec.keyless) mine.push(settings.keyless === 'disabled' ? { code: 'keyless-disabled' } : notYet('keyless'))
-  if (spec.attestations && spec.attestations.length > 0) mine.push(notYet('attestations'))
+  const attestations = (spec.attestations ?? []).map(({ name, predicateType, policy }, i) => {
+    if (!name) unreadable(`missing field(s): ${at}.attestations.name`)
+    if (!predicateType) unreadable(`missing field(s): ${at}.attestations.predicateType`)
+    if (policy) mine.push(notYet(`attestations[${i}].policy`))
+    return { name: name ?? '', written: predicateType ?? '', predicateType: predicateTypeOf(predicateType ?? '') }
+  })
   if (spec.ctlog) {
     if (spec.ctlog.url || spec.ctlog.trustRootRef) mine.push(notYet('ctlog'))
     else warnings.push(`${at}.ctlog is empty, so no transparency log is checked`)
@@ -165,6 +171,7 @@ function compileAuthority(
     check,
     refuses: mine,
     source: compileSource(spec, at, unreadable),
+    attestations,
     format: spec.signatureFormat === 'bundle' ? 'bundle' : spec.signatureFormat === 'legacy' ? 'annotations' : 'any',
   }
 }

@@ -26,6 +26,8 @@ export type Authority = {
   readonly refuses: readonly Reason[]
   /** Where signatures lie when not beside the image. */
   readonly source: Source
+  /** When there are any, they are judged instead of signatures, and each is needed. */
+  readonly attestations: readonly WantedAttestation[]
   /** `any` unless `signatureFormat` restricts it. */
   readonly format: 'any' | 'annotations' | 'bundle'
 }
@@ -35,6 +37,9 @@ export type Check =
   | { readonly by: 'key'; readonly keys: readonly PublicKey[] }
   | { readonly by: 'keyless' }
   | { readonly by: 'none' }
+
+/** `written` is the type as the policy names it, `predicateType` the URI that it stands for. */
+export type WantedAttestation = { readonly name: string; readonly written: string; readonly predicateType: string }
 
 export type Source = {
   readonly repository: Repository | undefined

@@ -16,13 +16,15 @@ const MEDIA_TYPES: readonly string[] = [
   'application/vnd.dev.sigstore.bundle.v0.3+json',
 ]
 
+/** Bytes of a bundle that holds an attestation: an SBOM of a large image has some 5 MiB, and base64 adds a third. */
+export const MAX_ATTESTATION_BYTES = 16 * 1024 * 1024
 /**
  * Reads a Sigstore bundle v0.1, v0.2 or v0.3 (protobuf-specs `sigstore_bundle.proto` as JSON). Nobody believes it yet, its key hint and key
- * ids least of all. At most 1 MiB, 32 log entries, 32 timestamps, and exactly one signature in an envelope, as the format demands.
+ * ids least of all. At most `maxBytes`, 32 log entries, 32 timestamps, and exactly one signature in an envelope, as the format demands.
  * Answers `bundle-malformed`; never throws.
  */
-export function readBundle(bytes: Uint8Array): Read<Bundle> {
-  const read = readJson(bytes, { bytes: MAX_BUNDLE_BYTES, depth: MAX_DEPTH, values: MAX_VALUES })
+export function readBundle(bytes: Uint8Array, maxBytes: number = MAX_BUNDLE_BYTES): Read<Bundle> {
+  const read = readJson(bytes, { bytes: maxBytes, depth: MAX_DEPTH, values: MAX_VALUES })
   if (!read.ok) return malformed(read.detail)
   if (!isJsonObject(read.value)) return malformed('it is not an object')
   const mediaType = read.value['mediaType']

@@ -1,14 +1,46 @@
 import { dsse } from '@sigstore/core'
+import { isJsonObject, readJson } from '../image/json.ts'
 import type { PublicKey } from '../trust/key.ts'
 import { whyNotSigned } from '../trust/key.ts'
+import type { Read } from '../verdict/read.ts'
+import { decodeBase64 } from './base64.ts'
 
 /** The payload type of in-toto statements: the only one that is believed to be one. */
 export const IN_TOTO_PAYLOAD_TYPE = 'application/vnd.in-toto+json'
 
+const MAX_ENVELOPE_BYTES = 24 * 1024 * 1024 // a statement of 16 MiB in base64, and its signatures
 const MAX_SIGNATURES = 16 // of one envelope; those of cosign have one
 
 /** A DSSE envelope, decoded; nobody believes it yet. The key ids in an envelope choose nothing here, so they are not kept. */
 export type Envelope = { readonly payloadType: string; readonly payload: Buffer; readonly signatures: readonly Buffer[] }
+
+const BOUNDS = { bytes: MAX_ENVELOPE_BYTES, depth: 8, values: 1000 } // of the envelope itself: its payload is one string
+
+/** Reads a DSSE envelope (DSSE, «JSON envelope»), as cosign keeps attestations of the old form. Answers `envelope-malformed`; never throws. */
+export function readEnvelope(bytes: Uint8Array): Read<Envelope> {
+  const read = readJson(bytes, BOUNDS)
+  if (!read.ok) return malformed(read.detail)
+  if (!isJsonObject(read.value)) return malformed('the envelope is not an object')
+  const { payloadType, payload, signatures } = read.value
+  if (typeof payloadType !== 'string') return malformed('the envelope has no payloadType')
+  if (typeof payload !== 'string') return malformed('the envelope has no payload')
+  const list: unknown = signatures ?? []
+  if (!Array.isArray(list)) return malformed('the signatures of the envelope are not a list')
+  const decoded = decodeBase64(payload)
+  if (!decoded.ok) return malformed(decoded.detail)
+  const decodedSignatures: Buffer[] = []
+  for (const signature of list as unknown[]) {
+    const sig = typeof signature === 'object' && signature !== null && 'sig' in signature ? signature.sig : undefined
+    const bytesOfIt = typeof sig === 'string' ? decodeBase64(sig) : undefined
+    if (!bytesOfIt?.ok) return malformed(bytesOfIt?.detail ?? 'a signature of the envelope has no sig')
+    decodedSignatures.push(Buffer.from(bytesOfIt.bytes))
+  }
+  return { ok: true, value: { payloadType, payload: Buffer.from(decoded.bytes), signatures: decodedSignatures } }
+}
+
+function malformed(detail: string): Read<never> {
+  return { ok: false, reason: { code: 'envelope-malformed', detail } }
+}
 
 /**
  * Why no signature of the envelope is one that `key` made over its payload and payload type (DSSE, «Protocol»: the pre-authentication

@@ -42,7 +42,7 @@ export type VerifiedSignature = {
 export type Signer = { readonly by: 'key'; readonly keyId: string }
 
 export type Verification = { readonly ok: true; readonly signature: VerifiedSignature } | Refused
-type Refused = { readonly ok: false; readonly reason: Reason }
+export type Refused = { readonly ok: false; readonly reason: Reason }
 
 /**
  * Whether `evidence` is a signature of `digest` by `key`, and if not, why: in the order and words of specification 7.3. First the
@@ -101,13 +101,13 @@ function verifyAnnotations(
   return verifiedBy(key, evidence, digest, claim.value.annotations, certificate.validity?.to)
 }
 
-type Validity = { readonly from: number; readonly to: number }
+export type Validity = { readonly from: number; readonly to: number }
 
 /**
  * The validity of a certificate that came beside a signature by key (7.3, step 6): it must be valid now, although nothing else is believed
  * of it. Otherwise whoever signs with a key and a certificate of their own could not let one end.
  */
-function readValidity(pem: string | undefined): { readonly ok: true; readonly validity: Validity | undefined } | Refused {
+export function readValidity(pem: string | undefined): { readonly ok: true; readonly validity: Validity | undefined } | Refused {
   if (pem === undefined || pem === '') return { ok: true, validity: undefined }
   try {
     if (pem.length > MAX_CERTIFICATE_CHARACTERS) throw new RangeError('longer than any certificate')

@@ -4,9 +4,9 @@ import type { Json } from '../image/json.ts'
 import { isJsonObject, readJson } from '../image/json.ts'
 import type { Read } from '../verdict/read.ts'
 
-const MAX_STATEMENT_BYTES = 1024 * 1024 // no longer than the bundle that held it
+const MAX_STATEMENT_BYTES = 16 * 1024 * 1024 // no longer than the bundle or envelope that held it
 const MAX_DEPTH = 128 // predicates are somebody else's documents: SBOMs nest components
-const MAX_VALUES = 50_000 // keeps reading under 10 ms
+const MAX_VALUES = 1_000_000 // only who signed it can make it large: it is read after its signature
 const MAX_SUBJECTS = 1024 // a release of many artifacts has some hundred
 const TYPES: readonly Json[] = ['https://in-toto.io/Statement/v0.1', 'https://in-toto.io/Statement/v1']
 
@@ -18,15 +18,16 @@ export type Statement = {
   readonly subjects: readonly string[]
 }
 
-/** Reads an in-toto statement, v0.1 or v1. At most 1 MiB and 1024 subjects. Answers `bundle-malformed`; never throws. */
+/** Reads an in-toto statement, v0.1 or v1, without subjects too. At most 16 MiB and 1024 subjects. Answers `bundle-malformed`; never throws. */
 export function readStatement(bytes: Uint8Array): Read<Statement> {
   const read = readJson(bytes, { bytes: MAX_STATEMENT_BYTES, depth: MAX_DEPTH, values: MAX_VALUES })
   if (!read.ok) return malformed(`its statement: ${read.detail}`)
   if (!isJsonObject(read.value)) return malformed('its statement is not an object')
-  const { predicateType, predicate, subject: subjects } = read.value
+  const { predicateType, predicate } = read.value
+  const subjects = read.value['subject'] ?? []
   if (!TYPES.includes(read.value['_type'] ?? null)) return malformed('its payload is not an in-toto statement v0.1 or v1')
   if (typeof predicateType !== 'string') return malformed('its statement has no predicateType')
-  if (!Array.isArray(subjects)) return malformed('its statement has no subject')
+  if (!Array.isArray(subjects)) return malformed('the subject of its statement is not a list')
   if (subjects.length > MAX_SUBJECTS) return malformed(`number of subjects (${subjects.length}) exceeded the limit (${MAX_SUBJECTS})`)
   const digests = (subjects as readonly Json[]).map((s) =>
     isJsonObject(s) && isJsonObject(s['digest']) ? s['digest']['sha256'] : undefined,

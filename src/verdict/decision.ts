@@ -10,9 +10,15 @@ export type Question =
   | { readonly about: 'image'; readonly written: string; readonly paths: readonly string[] }
   | { readonly about: 'policy'; readonly name: string; readonly mode: 'enforce' | 'warn' }
   /** `image` is the reference's `Name()`; `by` chooses the specified prefix of the refusal. */
-  | { readonly about: 'authority'; readonly name: string; readonly by: 'key' | 'keyless' | 'static' | 'none'; readonly image: string }
-  /** One place where signatures were looked for. `.sig` tag: the specified first line of a refusal comes from here. */
-  | { readonly about: 'lookup'; readonly place: 'tag' | 'referrers'; readonly where: string }
+  | {
+      readonly about: 'authority'
+      readonly name: string
+      readonly by: 'key' | 'keyless' | 'static' | 'none'
+      readonly image: string
+      readonly of?: 'attestations'
+    }
+  /** One place where signatures, or attestations, were looked for. `.sig` tag: the specified first line of a refusal comes from here. */
+  | { readonly about: 'lookup'; readonly place: 'tag' | 'referrers'; readonly where: string; readonly of?: 'attestations' }
   | { readonly about: 'signature'; readonly form: 'annotations' | 'bundle'; readonly manifest: string; readonly layer: number }
   | { readonly about: 'check'; readonly check: string }
 

@@ -70,7 +70,7 @@ function titleOf(question: Question): string {
     case 'authority':
       return `authority ${question.name}${question.by === 'none' ? '' : ` (${question.by})`}`
     case 'lookup':
-      return question.place === 'tag' ? `signatures by tag in ${question.where}` : `signatures among the referrers in ${question.where}`
+      return `${question.of ?? 'signatures'} ${question.place === 'tag' ? 'by tag' : 'among the referrers'} in ${question.where}`
     case 'signature':
       return `${question.form === 'bundle' ? 'bundle' : 'signature'} in layer ${question.layer} of ${question.manifest}`
     case 'check':

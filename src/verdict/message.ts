@@ -24,22 +24,35 @@ export function reasonsOf(decision: Decision): readonly NonNullable<Decision['re
 }
 
 function textOf(part: Decision): string {
-  if (part.question.about !== 'authority') return part.reason ? sentenceOf(part.reason) : part.parts.map(textOf).join('; ')
+  if (part.question.about !== 'authority') {
+    if (part.reason) return sentenceOf(part.reason)
+    return part.parts
+      .filter((p) => p.question.about !== 'lookup')
+      .map(textOf)
+      .join('; ')
+  }
   if (part.reason) return sentenceOf(part.reason)
-  const { by, name, image } = part.question
-  const lookup = part.parts.find((p) => p.question.about === 'lookup')
+  const { by, name, image, of } = part.question
+  const lookup = of ? firstFailing(part) : part.parts.find((p) => p.question.about === 'lookup')
   if (!lookup)
     return part.parts
       .filter((p) => p.outcome !== 'pass')
       .map(textOf)
       .join('; ')
-  return `signature ${by} validation failed for authority ${name} for ${image}: ${lookupText(lookup)}`
+  return `${of ? 'attestation' : 'signature'} ${by} validation failed for authority ${name} for ${image}: ${lookupText(lookup)}`
+}
+
+/** The lookup that the text speaks of when nothing was attested; with something attested, the wanted types speak for themselves. */
+function firstFailing(authority: Decision): Decision | undefined {
+  const lookups = authority.parts.filter((p) => p.question.about === 'lookup')
+  return lookups.some((p) => p.outcome === 'pass') ? undefined : lookups[0]
 }
 
 function lookupText(lookup: Decision): string {
   if (lookup.reason) return sentenceOf(lookup.reason)
   const texts = lookup.parts.filter((p) => p.question.about === 'signature').map(firstFailure)
-  return texts.length > 0 ? `no matching signatures: ${texts.join('\n ')}` : lookup.parts.slice(0, 1).map(firstFailure).join('')
+  const what = lookup.question.about === 'lookup' && lookup.question.of ? 'attestations' : 'signatures'
+  return texts.length > 0 ? `no matching ${what}: ${texts.join('\n ')}` : lookup.parts.slice(0, 1).map(firstFailure).join('')
 }
 
 function firstFailure(signature: Decision): string {
@@ -49,8 +62,16 @@ function firstFailure(signature: Decision): string {
 
 function addedLines(authority: Decision): string[] {
   const [specified, ...others] = authority.parts.filter((p) => p.question.about === 'lookup')
-  if (!specified) return []
+  if (!specified) return missedLines(authority)
   return [...beside(specified), ...others.filter((o) => o.outcome !== 'pass').flatMap(elsewhere)]
+}
+
+/** Where a wanted attestation may lie as well, but could not be looked for. */
+function missedLines(authority: Decision): string[] {
+  const lookups = authority.parts
+    .filter((p) => p.outcome === 'unknown')
+    .flatMap((p) => p.parts.filter((q) => q.question.about === 'lookup'))
+  return lookups.flatMap((p) => (p.question.about === 'lookup' && p.question.place === 'tag' ? [lookupText(p)] : elsewhere(p)))
 }
 
 /** Checks that explain the specified text; the first one is the text itself when there were no signatures. */
@@ -61,7 +82,7 @@ function beside(lookup: Decision): string[] {
 }
 
 function elsewhere(lookup: Decision): string[] {
-  if (lookup.reason?.code === 'no-referrers') return []
+  if (lookup.reason?.code === 'no-referrers' || lookup.reason?.code === 'no-attestations-in-referrers') return []
   const signatures = lookup.parts.filter((p) => p.question.about === 'signature')
   const checks = lookup.parts.filter((p) => p.question.about === 'check')
   if (signatures.length === 0)

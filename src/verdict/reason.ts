@@ -24,6 +24,7 @@ export const catalogue = {
   'static-pass': row('pass', () => 'allowed by static policy', 'nothing to do'),
   'signature-verified': row<{ keyId: string }>('pass', (f) => `signed with the key ${f.keyId}`, 'nothing to do'),
   'remembered': row('pass', () => 'verified before, within the time that passes are remembered', 'nothing to do'),
+  'attested': row<{ predicateType: string; keyId: string }>('pass', (f) => `an attestation of type ${f.predicateType}, signed with the key ${f.keyId}`, 'nothing to do'),
   'nothing-to-check': row('pass', () => 'the object has no images', 'nothing to do'),
 
   // — the image
@@ -48,11 +49,15 @@ export const catalogue = {
   // — signatures
   'no-signatures': row('fail', () => 'no signatures found', 'sign the image digest with cosign; look whether the signature lies in another repository (source.oci) or under another tag prefix'),
   'no-referrers': row('fail', () => 'no signatures found among the referrers', 'sign the image digest with cosign'),
+  'no-attestations': row('fail', () => 'no matching attestations: ', 'attest the image digest with cosign; look whether the attestation lies in another repository (source.oci) or under another tag prefix'),
+  'no-attestations-in-referrers': row('fail', () => 'no attestations found among the referrers', 'attest the image digest with cosign'),
+  'attestation-other-type': row<{ wanted: string; found: readonly string[] }>('fail', (f) => `no matching attestations with type ${f.wanted}, checked the following predicateTypes: ${JSON.stringify(f.found.join(','))}`, 'attest the image with that type, or correct attestations[].predicateType'),
   'no-matching-signatures': row('fail', () => 'no matching signatures', 'compare the key of the policy with the key that signs'),
   'signature-malformed': row<{ detail: string }>('fail', (f) => f.detail, 'sign the image again'),
   'signature-invalid': row<{ detail: string }>('fail', (f) => f.detail, 'the signature was made with another key or over other bytes: compare the key of the policy with the key that signs, and hashAlgorithm with its digest (cosign signs with SHA-384 when the key is P-384, SHA-512 when it is P-521)'),
   'payload-malformed': row<{ detail: string }>('fail', (f) => f.detail, 'sign the image again'),
   'payload-other-image': row<{ digest: string }>('fail', (f) => `invalid or missing digest in claim: ${f.digest}`, 'the signature belongs to another image: sign this digest'),
+  'envelope-malformed': row<{ detail: string }>('fail', (f) => f.detail, 'attest the image again with a supported cosign'),
   'bundle-malformed': row<{ detail: string }>('fail', (f) => `the bundle cannot be read: ${f.detail}`, 'sign the image again with a supported cosign'),
   'bundle-not-with-key': row('fail', () => 'the bundle was not signed with a key', 'use a keyless authority for it'),
   'bundle-signs-bytes': row('fail', () => 'the bundle signs bytes, not a statement about an image', 'sign the image with cosign sign; cosign sign-blob signs no image'),

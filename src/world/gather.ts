@@ -6,7 +6,7 @@ import type { Repository } from '../image/reference.ts'
 import type { Ask } from '../policy/ask.ts'
 import type { Referrer, SignatureLayer } from '../sigstore/annotations.ts'
 import { SIGNATURE_ARTIFACT_TYPE, mayHoldSignature, referrerOf, signatureLayers } from '../sigstore/annotations.ts'
-import { MAX_BUNDLE_BYTES } from '../sigstore/bundle.ts'
+import { MAX_ATTESTATION_BYTES, MAX_BUNDLE_BYTES } from '../sigstore/bundle.ts'
 import type { Found, SignatureEvidence } from '../sigstore/evidence.ts'
 import { MAX_PAYLOAD_BYTES } from '../sigstore/payload.ts'
 import { SIGN_PREDICATE_TYPE } from '../sigstore/signature.ts'
@@ -19,12 +19,8 @@ import type { Registry } from './registry.ts'
 const MAX_REFERRERS_FETCHED = 100 // referrers of one image that are looked into; each costs two requests
 const MAX_GATHERED_BYTES = 32 * 1024 * 1024 // of all signatures or attestations of one image in one place: they are held until it is judged
 const LARGE = 1024 * 1024 // bytes of a blob from which on only a few are fetched at the same time
-const MAX_ATTESTATION_BYTES = 16 * 1024 * 1024 // of one: an SBOM of a large image has some 5 MiB
 
 const ENVELOPE_TYPE = 'application/vnd.dsse.envelope.v1+json'
-
-/** What is asked: attestations lie beside signatures. */
-export type Asked = Omit<Ask, 'ask'> & { readonly ask: Ask['ask'] | 'attestations-by-tag' | 'attestations-by-referrers' }
 
 /** What is looked for. `max`: bytes of one. */
 type Kind = {
@@ -79,7 +75,7 @@ type Source = {
 }
 
 /** Fetches what was asked for. Never rejects: what could not be found out is `unknown`, with the registry's reason and the credentials tried. */
-export async function gather(ask: Asked, access: RegistryAccess, registry: Registry, memory: Memory, signal: AbortSignal): Promise<Found> {
+export async function gather(ask: Ask, access: RegistryAccess, registry: Registry, memory: Memory, signal: AbortSignal): Promise<Found> {
   const source: Source = { place: ask.place, access, registry, memory, signal }
   switch (ask.ask) {
     case 'signatures-by-tag':
@@ -93,7 +89,7 @@ export async function gather(ask: Asked, access: RegistryAccess, registry: Regis
   }
 }
 
-function tagOf({ tagPrefix, digest }: Asked, { suffix }: Kind): string {
+function tagOf({ tagPrefix, digest }: Ask, { suffix }: Kind): string {
   return `${tagPrefix}sha256-${hexOf(digest)}.${suffix}`
 }
 

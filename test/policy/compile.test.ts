@@ -54,7 +54,11 @@ describe('every field of a ClusterImagePolicy is carried out, or refuses and is 
       { images: [{ glob: '**' }], authorities: [{ keyless: { identities: [{ issuer: 'i', subject: 's' }] } }] },
       'authority',
     ],
-    ['spec.authorities[0].attestations', withAuthority({ attestations: [{ name: 'n', predicateType: 'custom' }] }), 'authority'],
+    [
+      'spec.authorities[0].attestations[0].policy',
+      withAuthority({ attestations: [{ name: 'n', predicateType: 'custom', policy: { type: 'cue', data: 'a: 1' } }] }),
+      'authority',
+    ],
     ['spec.authorities[0].ctlog', withAuthority({ ctlog: { url: 'https://rekor.example' } }), 'authority'],
     ['spec.authorities[0].ctlog', withAuthority({ ctlog: { trustRootRef: 't' } }), 'authority'],
     ['spec.authorities[0].rfc3161timestamp', withAuthority({ rfc3161timestamp: { trustRootRef: 't' } }), 'authority'],
@@ -101,6 +105,29 @@ describe('every field of a ClusterImagePolicy is carried out, or refuses and is 
         policy.refuses.some((r) => sentenceOf(r).startsWith(`${path}: found an unknown field`)),
         JSON.stringify(policy.refuses),
       )
+    })
+  }
+})
+
+describe('attestations', () => {
+  test('are wanted by name and by the type that is written, or that it is short for', () => {
+    const attestations = [
+      { name: 'one', predicateType: 'slsaprovenance1' },
+      { name: 'two', predicateType: 'https://example.com/type' },
+    ]
+    const policy = only(compiled(withAuthority({ attestations })))
+    assert.deepEqual(policy.refuses, [])
+    assert.deepEqual(policy.authorities[0]?.attestations, [
+      { name: 'one', written: 'slsaprovenance1', predicateType: 'https://slsa.dev/provenance/v1' },
+      { name: 'two', written: 'https://example.com/type', predicateType: 'https://example.com/type' },
+    ])
+  })
+
+  for (const field of ['name', 'predicateType']) {
+    test(`without ${field} the policy refuses and names the field`, () => {
+      const attestation = { name: 'n', predicateType: 'custom', [field]: undefined }
+      const policy = only(compiled(withAuthority({ attestations: [attestation] })))
+      assert.deepEqual(policy.refuses.map(sentenceOf), [`missing field(s): spec.authorities[0].attestations.${field}`])
     })
   }
 })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
-import { bundleEvidence, makeSigner, oldEvidence, signBundle, signOldForm } from '../../fakes/signer.ts'
+import { describe, test } from 'node:test'
+import { attestedEvidence, bundleEvidence, makeSigner, oldEvidence, signBundle, signOldForm } from '../../fakes/signer.ts'
 import { readReference } from '../../src/image/reference.ts'
 import type { ImageAtDigest } from '../../src/policy/ask.ts'
 import { ask, keyOf } from '../../src/policy/ask.ts'
@@ -27,8 +27,12 @@ function judgement(byTag: Found | undefined, byReferrers: Found | undefined, mor
   ])
   const [policy] = compile({ policies, policiesIncomplete: undefined, secrets: new Map(), configMaps: new Map() }, 'cosign-system').policies
   assert.ok(policy)
-  const answers = { 'signatures-by-tag': byTag, 'signatures-by-referrers': byReferrers }
-  const gathered = new Map(ask(policy, image).flatMap((a) => (answers[a.ask] ? [[keyOf(a), answers[a.ask]!] as const] : [])))
+  const gathered = new Map(
+    ask(policy, image).flatMap((a) => {
+      const answer = a.ask.endsWith('-by-tag') ? byTag : byReferrers
+      return answer ? [[keyOf(a), answer] as const] : []
+    }),
+  )
   const made = { policy, image, at: 0, gathered, verified: new Map(), until: undefined, turns: 0, turn: async () => void made.turns++ }
   return made
 }
@@ -89,4 +93,44 @@ test('signatureFormat restricts what counts', async () => {
     'pass',
     'an OCI 1.1 referrer of the old form',
   )
+})
+
+describe('attestations', () => {
+  const PROVENANCE = 'https://slsa.dev/provenance/v1'
+  const attest = (predicateType: string, by = signer) => attestedEvidence([by], digest, { predicateType })
+  const custom = attest('https://cosign.sigstore.dev/attestation/v1')
+  const provenance = attest(PROVENANCE)
+  const bundled = bundleEvidence(signBundle(signer, digest, { predicateType: PROVENANCE }))
+  const one = { attestations: [{ name: 'built', predicateType: 'slsaprovenance1' }] }
+  const two = { attestations: [...one.attestations, { name: 'reviewed', predicateType: 'custom' }] }
+
+  for (const [name, wanted, byTag, byReferrers, outcome] of [
+    ['the wanted one under the tag passes', one, found(provenance), absent, 'pass'],
+    ['the wanted one in a bundle passes', one, absent, found(bundled), 'pass'],
+    ['the wanted one passes whatever became of the referrers', one, found(custom, provenance), unknown, 'pass'],
+    ['a bad one beside it is no failure', one, found(attest(PROVENANCE, other), provenance), absent, 'pass'],
+    ['two wanted, each in a place of its own, pass', two, found(custom), found(bundled), 'pass'],
+    ['two wanted and one there fails', two, found(provenance), absent, 'fail'],
+    ['two wanted and one there is unknown while a place could not be read', two, found(provenance), unknown, 'unknown'],
+    ['one of another type fails', one, found(custom), absent, 'fail'],
+    ['one by another key fails', one, found(attest(PROVENANCE, other)), absent, 'fail'],
+    ['none anywhere fails', one, absent, absent, 'fail'],
+    ['a registry that could not be asked is unknown, never a missing attestation', one, unknown, absent, 'unknown'],
+    ['a signature of the image is no attestation', one, found(good), absent, 'fail'],
+  ] as const) {
+    test(name, async () => assert.equal((await decide(judgement(byTag, byReferrers, wanted))).outcome, outcome))
+  }
+
+  test('with several of them nothing is verified twice as evidence arrives', async () => {
+    const j = judgement(found(custom, provenance), undefined, two)
+    assert.equal((await decide(j)).outcome, 'pass')
+    assert.equal(j.turns, 2)
+    await decide(j)
+    assert.equal(j.turns, 2)
+  })
+
+  test('the signature of an image passes no policy that wants an attestation, and the other way round', async () => {
+    assert.equal((await decide(judgement(found(provenance), absent))).outcome, 'fail')
+    assert.equal((await decide(judgement(found(good), found(bundleEvidence(signBundle(signer, digest))), one))).outcome, 'fail')
+  })
 })

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { RepositoryContent } from '../../e2e/fixtures.ts'
 import { fixtureNames, readFixture } from '../../e2e/fixtures.ts'
+import { certificateOf } from '../../fakes/certificates.ts'
 import type { KeyType, OldOptions } from '../../fakes/signer.ts'
 import { bundleEvidence, makePayload, makeSigner, oldEvidence, signBundle, signBytes, signOldForm } from '../../fakes/signer.ts'
 import type { Digest } from '../../src/image/digest.ts'
@@ -208,22 +209,6 @@ test('a certificate beside a signature by key must be valid now, and the signatu
     'verified',
   )
 })
-
-async function certificateOf(from: number, to: number): Promise<string> {
-  await import('reflect-metadata')
-  const { X509CertificateGenerator } = await import('@peculiar/x509')
-  const keys = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign', 'verify'])
-  const signingAlgorithm = { name: 'ECDSA', hash: 'SHA-256' }
-  const made = await X509CertificateGenerator.createSelfSigned({
-    serialNumber: '01',
-    name: 'CN=signer',
-    notBefore: new Date(from),
-    notAfter: new Date(to),
-    signingAlgorithm,
-    keys,
-  })
-  return made.toString('pem')
-}
 
 // — bundles
 

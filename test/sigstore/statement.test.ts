@@ -47,7 +47,7 @@ for (const [document, detail] of [
   [{ ...STATEMENT, _type: 'https://in-toto.io/Statement/v2' }, 'its payload is not an in-toto statement v0.1 or v1'],
   [{ ...STATEMENT, _type: null }, 'its payload is not an in-toto statement v0.1 or v1'],
   [{ ...STATEMENT, predicateType: 1 }, 'its statement has no predicateType'],
-  [{ ...STATEMENT, subject: {} }, 'its statement has no subject'],
+  [{ ...STATEMENT, subject: {} }, 'the subject of its statement is not a list'],
   [{ ...STATEMENT, subject: new Array(1025).fill({}) }, 'number of subjects (1025) exceeded the limit (1024)'], // lesson 39
 ] as const) {
   test(`a statement is refused: ${detail}`, () => {
