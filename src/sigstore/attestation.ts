@@ -5,11 +5,12 @@ import { CERTIFICATE_ANNOTATION } from './annotations.ts'
 import { MAX_ATTESTATION_BYTES, readBundle } from './bundle.ts'
 import type { Envelope } from './envelope.ts'
 import { readEnvelope, whyEnvelopeNotSigned } from './envelope.ts'
-import type { SignatureEvidence } from './evidence.ts'
+import type { AttestationEvidence } from './evidence.ts'
 import type { Refused, Signer } from './signature.ts'
-import { readValidity } from './signature.ts'
+import { keyOf, readValidity } from './signature.ts'
 import type { Statement } from './statement.ts'
 import { isAbout, readStatement } from './statement.ts'
+import type { Terms } from './terms.ts'
 
 // Not exported, and not in JSON: nothing but this file can make a value that carries it.
 const verified: unique symbol = Symbol('verified')
@@ -20,7 +21,7 @@ export type VerifiedStatement = {
   /** The image that it is about: one of its subjects. */
   readonly digest: Digest
   readonly signer: Signer
-  readonly form: SignatureEvidence['form']
+  readonly form: AttestationEvidence['form']
   /** Where it lay. */
   readonly manifest: Digest
   readonly layer: number
@@ -29,6 +30,9 @@ export type VerifiedStatement = {
   readonly until: number | undefined
 }
 
+/** Of which predicate types, as URIs, an attestation may be; with `any` the caller compares. */
+export type PredicateTypes = 'any' | string | readonly string[]
+
 export type AttestationVerification = { readonly ok: true; readonly statement: VerifiedStatement } | Refused
 
 /**
@@ -36,7 +40,23 @@ export type AttestationVerification = { readonly ok: true; readonly statement: V
  * of an envelope by the key suffices, whoever else signed it. Nothing of the statement is read before its signature stands; of which type it may
  * be is for the policy to say. `at` is now, in ms since 1970, for a certificate that lies beside an attestation by key. Never throws.
  */
-export function verifyAttestation(evidence: SignatureEvidence, digest: Digest, key: PublicKey, at?: number): AttestationVerification {
+export function verifyAttestation(
+  evidence: AttestationEvidence,
+  digest: Digest,
+  terms: Terms,
+  predicateTypes: PredicateTypes,
+  at: number,
+): AttestationVerification
+export function verifyAttestation(evidence: AttestationEvidence, digest: Digest, key: PublicKey, at?: number): AttestationVerification
+export function verifyAttestation(
+  evidence: AttestationEvidence,
+  digest: Digest,
+  terms: Terms | PublicKey,
+  ...last: [PredicateTypes, number] | [number | undefined] | []
+): AttestationVerification {
+  const [predicateTypes, at] = last.length === 2 ? last : (['any', last[0]] as const)
+  const key = keyOf(terms)
+  if (!key) return refused({ code: 'field-not-carried-out', field: 'spec.authorities[].keyless' })
   const read = evidence.form === 'annotations' ? envelopeOf(evidence.payload) : envelopeInBundle(evidence.bytes)
   if (!read.ok) return read
   const unsigned = whyEnvelopeNotSigned(read.envelope, key)
@@ -45,6 +65,9 @@ export function verifyAttestation(evidence: SignatureEvidence, digest: Digest, k
   const statement = readStatement(read.envelope.payload)
   if (!statement.ok) return statement
   if (!isAbout(statement.value, digest)) return refused({ code: 'statement-other-image' })
+  const { predicateType } = statement.value
+  if (predicateTypes !== 'any' && ![predicateTypes].flat().includes(predicateType))
+    return refused({ code: 'attestation-other-type', wanted: [predicateTypes].flat().join(', '), found: [predicateType] })
 
   const certificate = readValidity(evidence.form === 'annotations' ? evidence.annotations[CERTIFICATE_ANNOTATION] : undefined)
   if (!certificate.ok) return certificate

@@ -13,6 +13,7 @@ import { whyEnvelopeNotSigned } from './envelope.ts'
 import type { SignatureEvidence } from './evidence.ts'
 import { MAX_PAYLOAD_BYTES, readPayload } from './payload.ts'
 import { isAbout, readStatement } from './statement.ts'
+import type { Terms } from './terms.ts'
 
 const MAX_SIGNATURE_CHARACTERS = 16 * 1024 // base64 of the longest signature, RSA of 16384 bits, has 2732
 const MAX_CERTIFICATE_CHARACTERS = 64 * 1024 // PEM; those of Fulcio have under 4 KiB
@@ -38,11 +39,28 @@ export type VerifiedSignature = {
   readonly until: number | undefined
 }
 
-/** Who signed. Identities of certificates will be another member. */
-export type Signer = { readonly by: 'key'; readonly keyId: string }
+/** Who signed. */
+export type Signer =
+  | { readonly by: 'key'; readonly keyId: string }
+  | {
+      readonly by: 'certificate'
+      readonly subjects: readonly string[]
+      readonly issuer: string
+      /** The hex SHA-256 of the certificate's DER. */
+      readonly fingerprint: string
+    }
 
 export type Verification = { readonly ok: true; readonly signature: VerifiedSignature } | Refused
-export type Refused = { readonly ok: false; readonly reason: Reason }
+/** `search`: the only thing that is missing is a log entry, for which the log may be searched; then verify again with `evidence.entries`. */
+export type Refused = { readonly ok: false; readonly reason: Reason; readonly search?: LogSearch }
+/** Bodies for Rekor v1's `/api/v1/log/entries/retrieve`. */
+export type LogSearch = { readonly proposals: readonly object[] }
+
+/** The key that terms name; a key alone is one with no log and no timestamps. */
+export function keyOf(terms: Terms | PublicKey): PublicKey | undefined {
+  if (!('signer' in terms)) return terms
+  return terms.signer.by === 'key' ? terms.signer.key : undefined
+}
 
 /**
  * Whether `evidence` is a signature of `digest` by `key`, and if not, why: in the order and words of specification 7.3. First the
@@ -50,7 +68,9 @@ export type Refused = { readonly ok: false; readonly reason: Reason }
  * keys, key ids and certificates in the evidence never verify anything. `at` is now, in ms since 1970: only a certificate beside an old-form
  * signature asks for it, and without it such a signature is refused. Synchronous, about 0.1 ms; never throws.
  */
-export function verifySignature(evidence: SignatureEvidence, digest: Digest, key: PublicKey, at?: number): Verification {
+export function verifySignature(evidence: SignatureEvidence, digest: Digest, terms: Terms | PublicKey, at?: number): Verification {
+  const key = keyOf(terms)
+  if (!key) return refused({ code: 'field-not-carried-out', field: 'spec.authorities[].keyless' })
   switch (evidence.form) {
     case 'annotations':
       return verifyAnnotations(evidence, digest, key, at)

@@ -35,7 +35,14 @@ export type SignerTerms =
  */
 export type Terms = {
   readonly signer: SignerTerms
-  readonly log: 'ignored' | { readonly keys: readonly LogKey[] | Reason; readonly search: string | undefined }
+  readonly log:
+    | 'ignored'
+    | {
+        readonly keys: readonly LogKey[] | Reason
+        readonly search: string | undefined
+        /** Timestamp authorities of the same trust root: an entry of Rekor v2 has no time of its own, so a certificate then needs a timestamp of one of them (or of `time`). */
+        readonly authorities?: readonly CertificateAuthority[]
+      }
   readonly time: 'ignored' | { readonly authorities: readonly CertificateAuthority[] | Reason; readonly isRequired: boolean }
   /** Content hash: equal terms verify equally. */
   readonly hash: string
