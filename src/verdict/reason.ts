@@ -70,6 +70,22 @@ export const catalogue = {
   'identity-mismatch': row<{ subjects: readonly string[]; issuer: string }>('fail', (f) => `none of the expected identities matched what was in the certificate, got subjects [${f.subjects.join(', ')}] with issuer ${f.issuer}`, 'compare spec.authorities[].keyless.identities with who signs: subject and issuer of one and the same identity must match'),
   'timestamp-invalid': row<{ detail: string }>('fail', (f) => `unable to verify RFC3161 timestamp bundle: ${f.detail}`, 'compare the timestamp authorities of the trust root with the one that the signer asks'),
 
+  // — signatures with certificates, log entries and timestamps
+  'signed-by-certificate': row<{ subjects: readonly string[]; issuer: string }>('pass', (f) => `signed by ${f.subjects.join(', ')}, whom ${f.issuer} knows`, 'nothing to do'),
+  'certificate-missing': row('fail', () => 'no certificate found on signature', 'the authority is keyless, the signature was made with a key: sign without a key, or give the authority the key'),
+  'certificate-untrusted': row<{ detail: string }>('fail', (f) => `cert verification failed: ${f.detail}. Check your TUF root (see cosign initialize) or set a custom root with env var SIGSTORE_ROOT_FILE`, 'compare the certificate authorities of the trust root (keyless.trustRootRef, keyless.ca-cert) with the one that issued the certificate'),
+  'certificate-not-valid-then': row<{ detail: string }>('fail', (f) => f.detail, 'a certificate, or one of the CA above it, was not valid when the signature was made: sign again'),
+  'certificate-not-of-key': row('fail', () => 'both public key and certificate were provided but did not match', 'the certificate beside the signature is for another key than that of the policy: sign again'),
+  'log-entry-missing': row<{ detail: string }>('fail', (f) => f.detail, 'sign again with a client that uploads to a transparency log and keeps the entry beside the signature, as cosign does unless told otherwise'),
+  'log-inclusion-failed': row<{ detail: string }>('fail', (f) => `failed to verify log inclusion: ${f.detail}`, 'compare the transparency logs of the trust root with the one that the signer uploads to'),
+  'timestamp-missing': row('fail', () => 'no signed timestamp was found, and the authority asks for one', 'sign with a timestamp authority (cosign: --timestamp-server-url), or set require-timestamps: false in config-policy-controller'),
+  'timestamps-too-few': row<{ detail: string }>('fail', (f) => `failed to verify timestamps: ${f.detail}`, 'compare the timestamp authorities of the trust root with the one that the signer asks'),
+  'leaf-certificate-untrusted': row<{ detail: string }>('fail', () => 'failed to verify leaf certificate: leaf certificate verification failed', 'compare the certificate authorities of the trust root with the one that issued the certificate; --json tells what is wrong with it'),
+  'certificate-timestamps-too-few': row<{ detail: string }>('fail', () => 'failed to verify signed certificate timestamp: only able to verify 0 SCT entries; unable to meet threshold of 1', 'compare the certificate transparency logs of the trust root with those that the certificate names, or set keyless.insecureIgnoreSCT'),
+  'bundle-signature-invalid': row<{ detail: string }>('fail', (f) => `failed to verify signature: ${f.detail}`, 'what was signed is something else: sign this artifact'),
+  'bundle-identity-mismatch': row<{ detail: string }>('fail', (f) => `failed to verify certificate identity: no matching CertificateIdentity found, last error: ${f.detail}`, 'compare spec.authorities[].keyless.identities with who signs: subject and issuer of one and the same identity must match'),
+  'artifact-bytes-needed': row('fail', () => 'the key signs the artifact itself, and only its digest was given', 'give the artifact instead of its digest'),
+
   // — searching a transparency log
   'log-entry-not-found': row('fail', () => 'signature not found in transparency log', 'sign again with a client that uploads to the transparency log that the policy names (ctlog.url)'),
   'log-search-failed': row<{ text: string }>('unknown', (f) => `searching log query: ${f.text}`, 'this is not about the signature: check that the log at ctlog.url answers, then try again; signatures that bring their log entry with them need no search'),
