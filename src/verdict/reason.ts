@@ -71,7 +71,6 @@ export const catalogue = {
   'timestamp-invalid': row<{ detail: string }>('fail', (f) => `unable to verify RFC3161 timestamp bundle: ${f.detail}`, 'compare the timestamp authorities of the trust root with the one that the signer asks'),
 
   // — signatures with certificates, log entries and timestamps
-  'signed-by-certificate': row<{ subjects: readonly string[]; issuer: string }>('pass', (f) => `signed by ${f.subjects.join(', ')}, whom ${f.issuer} knows`, 'nothing to do'),
   'certificate-missing': row('fail', () => 'no certificate found on signature', 'the authority is keyless, the signature was made with a key: sign without a key, or give the authority the key'),
   'certificate-untrusted': row<{ detail: string }>('fail', (f) => `cert verification failed: ${f.detail}. Check your TUF root (see cosign initialize) or set a custom root with env var SIGSTORE_ROOT_FILE`, 'compare the certificate authorities of the trust root (keyless.trustRootRef, keyless.ca-cert) with the one that issued the certificate'),
   'certificate-not-valid-then': row<{ detail: string }>('fail', (f) => f.detail, 'a certificate, or one of the CA above it, was not valid when the signature was made: sign again'),
