@@ -5,13 +5,13 @@ import { after, before, suite, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { stringify } from 'yaml'
 import { FakeRegistry } from '../fakes/registry.ts'
-import { type Fixture, fixtureNames, readFixture } from './fixtures.ts'
+import { type Fixture, attestedFixtureNames, fixtureNames, readFixture } from './fixtures.ts'
 import { run, temporaryFolder } from './processes.ts'
 
 type Answer = { response: { uid: string; allowed: boolean; status?: { message: string } } }
 
 const sealgate = fileURLToPath(new URL('../bin/sealgate', import.meta.url))
-const fixtures = fixtureNames().map(readFixture)
+const fixtures = [...fixtureNames(), ...attestedFixtureNames()].map(readFixture)
 
 // Everything between the policy and the bytes takes part: globs, registry client, referrers API and fallback tag, verification, texts.
 suite('what cosign 2.6.5 and 3.1.3 write with a key is found without any setting in the policy', () => {
@@ -39,7 +39,7 @@ suite('what cosign 2.6.5 and 3.1.3 write with a key is found without any setting
       assert.equal(response.allowed, false)
       assert.match(
         response.status?.message ?? '',
-        /^validation failed: failed policy: fixture-.*: spec\.containers\[0\]\.image\n.* signature key validation failed for authority authority-0 for /,
+        /^validation failed: failed policy: fixture-.*: spec\.containers\[0\]\.image\n.* (signature|attestation) key validation failed for authority authority-0 for /,
       )
     })
   }
@@ -100,10 +100,17 @@ function policyFor(fixture: Fixture, key: string): object {
         {
           key: { data: key, ...(hash === undefined ? {} : { hashAlgorithm: hash }) },
           ...(Object.keys(source).length > 0 ? { source: [source] } : {}),
+          ...(name.includes('-attested-') ? { attestations: attestationsOf(name) } : {}),
         },
       ],
     },
   }
+}
+
+/** The attestations by `cosign.pub` that the image has, and that are all wanted. */
+function attestationsOf(name: string): readonly object[] {
+  const types = name.endsWith('-tag') ? ['slsaprovenance1'] : name.endsWith('-api') ? ['custom', 'slsaprovenance1'] : ['vuln']
+  return types.map((predicateType) => ({ name: predicateType, predicateType }))
 }
 
 function reviewOf(fixture: Fixture): object {

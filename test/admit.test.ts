@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { bundleReferrer, makeSigner, signBundle, signOldForm, signatureManifest, signatureReferrer } from '../fakes/signer.ts'
+import {
+  attestationManifest,
+  attestOldForm,
+  bundleReferrer,
+  makeSigner,
+  signBundle,
+  signOldForm,
+  signatureManifest,
+  signatureReferrer,
+} from '../fakes/signer.ts'
 import { about, deployment, Desk, dockerConfig, pod } from './desk.ts'
 
 const signer = makeSigner()
@@ -515,4 +524,55 @@ test('lesson 14: a Pod with owner references is judged like any other', async ()
     metadata: { name: 'app', ownerReferences: [{ kind: 'ReplicaSet', name: 'rs', uid: 'u', controller: true }] },
   }
   assert.equal((await desk.validate(object)).allowed, false)
+})
+
+describe('a policy that wants attestations', () => {
+  const PROVENANCE = 'https://slsa.dev/provenance/v1'
+  const built = { ...official, attestations: [{ name: 'built', predicateType: 'slsaprovenance1' }] }
+  const scanned = { ...official, attestations: [...built.attestations, { name: 'scanned', predicateType: 'vuln' }] }
+
+  async function attested(by = signer) {
+    const desk = await Desk.open({ policies: { p: about(built) } })
+    const image = desk.image('app')
+    desk.push('app', attestationManifest(image.digest, [attestOldForm([by], image.digest, { predicateType: PROVENANCE })]))
+    return { desk, image, name: `registry.example/app@${image.digest}` }
+  }
+
+  test('admits an image that has them, and the second time no registry is asked', async () => {
+    const { desk, name } = await attested()
+    await using _ = desk
+    assert.equal((await desk.validate(pod(name))).allowed, true)
+    const asked = desk.fake.seen.length
+    assert.equal((await desk.validate(pod(name))).allowed, true)
+    assert.equal(desk.fake.seen.length, asked)
+  })
+
+  test('refuses the image when another one is wanted as well, though it passed before, and names what was found', async () => {
+    const { desk, image, name } = await attested()
+    await using _ = desk
+    assert.equal((await desk.validate(pod(name))).allowed, true)
+    desk.use({ p: about(scanned) })
+    const { allowed, message } = await desk.validate(pod(name))
+    assert.equal(allowed, false)
+    assert.equal(
+      message,
+      `validation failed: failed policy: p: spec.containers[0].image\n${name} no matching attestations with type vuln, checked the following predicateTypes: "${PROVENANCE}"`,
+    )
+    const vuln = 'https://cosign.sigstore.dev/attestation/vuln/v1'
+    const referrer = { digest: image.digest, size: image.size, mediaType: image.mediaType }
+    desk.push('app', bundleReferrer(referrer, signBundle(signer, image.digest, { predicateType: vuln }), vuln))
+    assert.equal((await desk.validate(pod(name))).allowed, true)
+  })
+
+  test('is not passed by the signature of the image, nor by an attestation of somebody else', async () => {
+    const { desk, image, name } = await attested(other)
+    await using _ = desk
+    desk.push('app', signatureManifest(image.digest, [signOldForm(signer, image.digest)]))
+    const { allowed, message } = await desk.validate(pod(name))
+    assert.equal(allowed, false)
+    assert.equal(
+      message,
+      `validation failed: failed policy: p: spec.containers[0].image\n${name} attestation key validation failed for authority official for ${name}: no matching attestations: accepted signatures do not match threshold, Found: 0, Expected 1`,
+    )
+  })
 })

@@ -48,7 +48,7 @@ describe('an attestation by the key about the image stands, and says of which ty
   ] as const) {
     test(form, () => {
       const statement = verified(evidence)
-      assert.ok(typeof statement !== 'string', String(statement))
+      assert.ok(typeof statement !== 'string', JSON.stringify(statement))
       assert.equal(statement.digest, digest)
       assert.equal(statement.signer.keyId, key.id)
       assert.equal(statement.statement.predicateType, PROVENANCE)
@@ -92,7 +92,11 @@ describe('an attestation is refused, in the specified words', () => {
       'too slow',
     ],
   ] as const) {
-    test(what, () => assert.match(String(verified(evidence)), new RegExp(`${RegExp.escape(words)}$`)))
+    test(what, () => {
+      const refusal = verified(evidence)
+      assert.ok(typeof refusal === 'string', 'it stands')
+      assert.ok(refusal.endsWith(words), refusal)
+    })
   }
 
   test('when a byte of its statement was changed after it was signed', () => {
@@ -110,7 +114,7 @@ describe('an attestation is refused, in the specified words', () => {
     const evidence = attestedEvidence([signer], digest, provenance)
     const beside = { ...evidence, annotations: { ...evidence.annotations, 'dev.sigstore.cosign/certificate': pem } }
     const statement = verified(beside, digest, (from + to) / 2)
-    assert.ok(typeof statement !== 'string', String(statement))
+    assert.ok(typeof statement !== 'string', JSON.stringify(statement))
     assert.equal(statement.until, to)
     for (const at of [from - 1, to + 1, undefined])
       assert.equal(verified(beside, digest, at), 'expected a signed timestamp to verify an expired certificate')

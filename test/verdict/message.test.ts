@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Decision, Question } from '../../src/verdict/decision.ts'
-import { anyOf, because } from '../../src/verdict/decision.ts'
+import { allOf, anyOf, because } from '../../src/verdict/decision.ts'
 import { blame } from '../../src/verdict/message.ts'
 import type { Reason } from '../../src/verdict/reason.ts'
 
@@ -69,4 +69,27 @@ test('a policy that cannot be carried out says why, without the prefix of an aut
     invalid,
   )
   assert.deepEqual(blame(broken), { texts: ['secret "nope" not found'], added: [] })
+})
+
+test('a wanted attestation that is missing is told with the place that could not be read', () => {
+  const image = 'r.example/p@sha256:aa'
+  const where = { where: 'r.example/p', of: 'attestations' } as const
+  const standing = anyOf(
+    { about: 'lookup', place: 'tag', ...where },
+    [because(check, { code: 'attested', predicateType: 'x', keyId: 'k' })],
+    invalid,
+  )
+  const unread = anyOf({ about: 'lookup', place: 'referrers', ...where }, [because(check, forbidden)], invalid)
+  const missing = because(check, { code: 'attestation-other-type', wanted: 'vuln', found: ['x'] })
+  const group = anyOf(check, [standing, unread], invalid)
+  const authority = allOf(
+    { about: 'authority', name: 'official', by: 'key', image, of: 'attestations' },
+    [group, anyOf(check, [missing, unread], invalid)],
+    invalid,
+  )
+  assert.equal(authority.outcome, 'unknown')
+  assert.deepEqual(blame(anyOf({ about: 'policy', name: 'p', mode: 'enforce' }, [authority], invalid)), {
+    texts: ['no matching attestations with type vuln, checked the following predicateTypes: "x"'],
+    added: [`the referrers could not be read: ${forbidden.text}`],
+  })
 })
