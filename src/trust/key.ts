@@ -46,6 +46,16 @@ export function readPublicKey(pem: string, hashAlgorithm: string): Read<PublicKe
   }
 }
 
+/** Reads a SubjectPublicKeyInfo, of a certificate or a trust root, with the same bounds; for PKCS#1 see `readPkcs1`. Never throws. */
+export function readSubjectPublicKeyInfo(der: Uint8Array): Read<PublicKey> {
+  return readDer(Buffer.from(der), 'spki', 'sha256', false)
+}
+
+/** Reads an RSAPublicKey (PKCS#1), as trust roots hold old keys of logs. Never throws. */
+export function readPkcs1(der: Uint8Array): Read<PublicKey> {
+  return readDer(Buffer.from(der), 'pkcs1', 'sha256', false)
+}
+
 /** The digest that `hashAlgorithm` of a policy names; SHA-256 for an empty one, undefined for one that nobody knows. */
 export function readHash(hashAlgorithm: string): Hash | undefined {
   switch (hashAlgorithm.trim().toLowerCase()) {

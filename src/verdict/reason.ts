@@ -84,6 +84,15 @@ export const catalogue = {
   'bundle-signature-invalid': row<{ detail: string }>('fail', (f) => `failed to verify signature: ${f.detail}`, 'what was signed is something else: sign this artifact'),
   'bundle-identity-mismatch': row<{ detail: string }>('fail', (f) => `failed to verify certificate identity: no matching CertificateIdentity found, last error: ${f.detail}`, 'compare spec.authorities[].keyless.identities with who signs: subject and issuer of one and the same identity must match'),
   'artifact-bytes-needed': row('fail', () => 'the key signs the artifact itself, and only its digest was given', 'give the artifact instead of its digest'),
+  'certificate-malformed': row<{ detail: string }>('fail', (f) => `the certificate cannot be read: ${f.detail}`, 'a certificate is PEM or DER, of version 3: look at what made it'),
+  'timestamp-certificate-untrusted': row<{ detail: string }>('fail', (f) => f.detail, 'compare the timestamp authorities of the trust root with the one that the signer asks'),
+  'sct-missing': row('fail', () => 'certificate does not include required embedded SCT and no detached SCT was set', 'let the certificate authority log its certificates (certificate transparency), or set keyless.insecureIgnoreSCT'),
+  'sct-no-keys': row('fail', () => 'none of the CTFE keys have been found', 'give the TrustRoot the keys of its certificate transparency logs (ctLogs), or set keyless.insecureIgnoreSCT'),
+  'sct-unknown-log': row('fail', () => 'ctfe public key not found for payload. Check your TUF root (see cosign initialize) or set a custom key with env var SIGSTORE_CT_LOG_PUBLIC_KEY_FILE', 'compare the certificate transparency logs of the trust root with the one that logged the certificate'),
+  'sct-invalid': row<{ detail: string }>('fail', (f) => `error verifying embedded SCT: ${f.detail}`, 'the certificate transparency log did not sign this certificate, or was not in service then: compare the logs of the trust root with those of the certificate authority'),
+  'trust-root-unreadable': row<{ name: string; detail: string }>('fail', (f) => `the trust root ${quoted(f.name)} cannot be read: ${f.detail}`, 'correct the field that the message names'),
+  'ca-cert-unusable': row<{ detail: string }>('fail', (f) => `ca-cert cannot be used: ${f.detail}`, 'give keyless.ca-cert the certificate chain of the certificate authority as PEM'),
+  'ca-cert-is-key': row('fail', () => 'ca-cert is a public key: no certificate can lead to it', 'give keyless.ca-cert the certificate chain of the certificate authority as PEM'),
 
   // — searching a transparency log
   'log-entry-not-found': row('fail', () => 'signature not found in transparency log', 'sign again with a client that uploads to the transparency log that the policy names (ctlog.url)'),
