@@ -106,6 +106,7 @@ export type Pushed = { readonly manifest: Content; readonly blobs: readonly Cont
 const MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json'
 const CONFIG_TYPE = 'application/vnd.oci.image.config.v1+json'
 const SIMPLE_SIGNING_TYPE = 'application/vnd.dev.cosign.simplesigning.v1+json'
+const ENVELOPE_TYPE = 'application/vnd.dsse.envelope.v1+json'
 const EMPTY_TYPE = 'application/vnd.oci.empty.v1+json'
 export const BUNDLE_V03_TYPE = 'application/vnd.dev.sigstore.bundle.v0.3+json'
 
@@ -116,13 +117,23 @@ export function signatureManifest(digest: Digest, signatures: readonly OldSignat
   return { ...manifestOf(signatures, CONFIG_TYPE, undefined), tag: `${tagPrefix}sha256-${hexOf(digest)}.sig` }
 }
 
+/** The manifest under the tag `sha256-<hex>.att`: a layer an attestation, whose blob is its envelope (cosign ATTESTATION_SPEC). */
+export function attestationManifest(digest: Digest, attestations: readonly OldSignature[], tagPrefix = ''): Pushed {
+  return { ...manifestOf(attestations, CONFIG_TYPE, undefined, ENVELOPE_TYPE), tag: `${tagPrefix}sha256-${hexOf(digest)}.att` }
+}
+
 /** The same as a referrer of the image, as cosign 2 writes it with `--registry-referrers-mode=oci-1-1`: the type is the config's. */
 export function signatureReferrer(image: ImageDescriptor, signatures: readonly OldSignature[]): Pushed {
   return { ...manifestOf(signatures, SIGNATURE_ARTIFACT_TYPE, image), tag: undefined }
 }
 
-function manifestOf(signatures: readonly OldSignature[], configType: string, subject: ImageDescriptor | undefined): Omit<Pushed, 'tag'> {
-  const layers = signatures.map((s) => content(SIMPLE_SIGNING_TYPE, s.payload))
+function manifestOf(
+  signatures: readonly OldSignature[],
+  configType: string,
+  subject: ImageDescriptor | undefined,
+  layerType = SIMPLE_SIGNING_TYPE,
+): Omit<Pushed, 'tag'> {
+  const layers = signatures.map((s) => content(layerType, s.payload))
   const config = content(
     configType,
     Buffer.from(

@@ -167,8 +167,8 @@ function namesOf(subject: string | readonly AlternativeName[]): readonly Alterna
 function issuerExtensions(keyless: Keyless, faults: ReadonlySet<SigningFault>): readonly Extension[] {
   if (faults.has('issuer-missing')) return []
   const issuer = faults.has('issuer-other-than-trusted') ? 'https://issuer.elsewhere.example' : (keyless.issuer ?? DEFAULT_ISSUER)
-  const { old = undefined, new: newer = undefined } = typeof issuer === 'string' ? { old: issuer, new: issuer } : issuer
-  return [...(old === undefined ? [] : [claim(1, old)]), ...(newer === undefined ? [] : [claim(8, newer)])]
+  const both = typeof issuer === 'string' ? { old: issuer, new: issuer } : issuer
+  return [...(both.old === undefined ? [] : [claim(1, both.old)]), ...(both.new === undefined ? [] : [claim(8, both.new)])]
 }
 
 /** Up to `.1.6` the bare text, from `.1.8` on a UTF8String (Fulcio's oid-info). */

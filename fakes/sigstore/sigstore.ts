@@ -45,6 +45,8 @@ export type SignOptions = {
   readonly log?: 'v1' | 'v2' | 'none'
   /** How the log writes it down, where it has a choice. */
   readonly entry?: EntryKind
+  /** False: it is logged, but what is made does not carry the entry, so that only a search finds it. */
+  readonly carriesEntry?: boolean
   readonly timestamp?: boolean
   /** Of the bundle. */
   readonly version?: '0.1' | '0.2' | '0.3'
@@ -208,7 +210,7 @@ export class Sigstore {
     const entry = log === 'none' || faults.has('entry-missing') ? undefined : this.#log(log, loggable, options, kind, signer, at, faults)
     const isStamped = options.timestamp === true && !faults.has('timestamp-missing')
     const timestamps = isStamped ? this.#stamp(stampOf(signature), at, faults) : []
-    return { signature, signer, entry, timestamps }
+    return { signature, signer, entry: options.carriesEntry === false ? undefined : entry, timestamps }
 
     function stampOf(made: Buffer): Buffer {
       return kind === 'hashedrekord 0.0.1' ? made : stampedBytes(made)

@@ -61,10 +61,13 @@ export class TransparencyLog {
   }
 
   /** The entries whose body `matches`, proven in the tree as it is now; `uuid` as Rekor v1 names them. */
-  find(matches: (body: Buffer) => boolean): readonly { readonly uuid: string; readonly entry: LoggedEntry }[] {
+  find(
+    matches: (body: Buffer) => boolean,
+    faults: ReadonlySet<SigningFault> = new Set(),
+  ): readonly { readonly uuid: string; readonly entry: LoggedEntry }[] {
     return this.#bodies.flatMap(({ body }, i) => {
       if (!matches(body)) return []
-      return [{ uuid: TREE_ID.toString(16).padStart(16, '0') + leafHash(body).toString('hex'), entry: this.#entry(i, new Set()) }]
+      return [{ uuid: TREE_ID.toString(16).padStart(16, '0') + leafHash(body).toString('hex'), entry: this.#entry(i, faults) }]
     })
   }
 
