@@ -117,11 +117,6 @@ export function signatureManifest(digest: Digest, signatures: readonly OldSignat
   return { ...manifestOf(signatures, CONFIG_TYPE, undefined), tag: `${tagPrefix}sha256-${hexOf(digest)}.sig` }
 }
 
-/** The manifest under the tag `sha256-<hex>.att`: a layer an attestation, whose blob is its envelope (cosign ATTESTATION_SPEC). */
-export function attestationManifest(digest: Digest, attestations: readonly OldSignature[], tagPrefix = ''): Pushed {
-  return { ...manifestOf(attestations, CONFIG_TYPE, undefined, ENVELOPE_TYPE), tag: `${tagPrefix}sha256-${hexOf(digest)}.att` }
-}
-
 /** The same as a referrer of the image, as cosign 2 writes it with `--registry-referrers-mode=oci-1-1`: the type is the config's. */
 export function signatureReferrer(image: ImageDescriptor, signatures: readonly OldSignature[]): Pushed {
   return { ...manifestOf(signatures, SIGNATURE_ARTIFACT_TYPE, image), tag: undefined }
@@ -242,7 +237,7 @@ export function attestOldForm(signers: readonly Signer[], digest: Digest, option
 
 /** The attestation manifest under the tag `sha256-<hex>.att`: a layer an attestation. */
 export function attestationManifest(digest: Digest, attestations: readonly OldSignature[], tagPrefix = ''): Pushed {
-  return { ...manifestOf(attestations, CONFIG_TYPE, undefined), tag: `${tagPrefix}sha256-${hexOf(digest)}.att` }
+  return { ...manifestOf(attestations, CONFIG_TYPE, undefined, ENVELOPE_TYPE), tag: `${tagPrefix}sha256-${hexOf(digest)}.att` }
 }
 
 /** One signature of the old form as evidence, as if it had been fetched. */
