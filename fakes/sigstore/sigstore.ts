@@ -254,13 +254,13 @@ export class Sigstore {
     return from.#current(from.logs[version]).append(logBody(options.entry ?? usual, changed), at + 1000, faults)
   }
 
-  /** One timestamp of each authority. */
+  /** One timestamp of each authority in service; where none is, one of the last all the same. */
   #stamp(bytes: Buffer, at: number, faults: ReadonlySet<SigningFault>): readonly Buffer[] {
     const from = faults.has('timestamp-by-another-authority') ? this.#strangers() : this
     const late = faults.has('timestamp-after-certificate') ? HOUR : faults.has('timestamp-before-certificate') ? -HOUR : 2000
-    return from.timestampAuthorities
-      .filter(({ until }) => until === undefined || until > this.now)
-      .map(({ part }) => part.stamp(bytes, at + late, faults))
+    const all = from.timestampAuthorities
+    const serving = all.filter((one) => one.from <= at && (one.until === undefined || one.until > at))
+    return (serving.length > 0 ? serving : all.slice(-1)).map(({ part }) => part.stamp(bytes, at + late, faults))
   }
 
   /** Another Sigstore with the same names, whom nobody trusts. */
