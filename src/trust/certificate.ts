@@ -360,7 +360,7 @@ const ALGORITHMS: { readonly [identifier: string]: Algorithm | undefined } = {
 // Likewise a function of both: the signature of an intermediate is verified once, not with every signature of an image.
 const signatures = new WeakMap<X509Certificate, WeakMap<X509Certificate, boolean>>()
 
-/** Whether the key of `issuer` signed `certificate`; nothing else about the two. About 0.5 ms the first time. Never throws. */
+/** Whether the key of `issuer` signed `certificate`; nothing else about the two. Up to 0.7 ms the first time. Never throws. */
 export function isSignedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
   const before = signatures.get(issuer) ?? new WeakMap<X509Certificate, boolean>()
   signatures.set(issuer, before)

@@ -36,4 +36,6 @@ export type TrustMaterial = {
   readonly hash: string
   /** The instant, in ms since 1970, after which none of this is believed: where it came from says so (TUF). Undefined: it has no end of its own. */
   readonly until: number | undefined
+  /** What whoever gave it should know, such as a log that had to be left out. */
+  readonly warnings?: readonly string[]
 }
