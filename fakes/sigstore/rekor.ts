@@ -89,6 +89,7 @@ function isLike(proposed: Proposed, body: Buffer): boolean {
   if (logged.kind !== proposed.kind || logged.apiVersion !== proposed.apiVersion) return false
   try {
     if (proposed.kind === 'dsse') return sameJson(dsseSpec(proposed.spec), logged.spec)
+    if (proposed.kind === 'intoto' && proposed.apiVersion === '0.0.1') return sameJson(intotoSpec(proposed.spec), logged.spec)
     if (proposed.kind === 'intoto') return sameJson(intotoParts(true, proposed.spec), intotoParts(false, logged.spec))
     return sameJson(proposed.spec, logged.spec)
   } catch {
@@ -108,6 +109,19 @@ function dsseSpec(spec: Proposed['spec'] = {}): object {
     envelopeHash: { algorithm: 'sha256', value: sha256(envelope) },
     payloadHash: { algorithm: 'sha256', value: sha256(Buffer.from(payload, 'base64')) },
     signatures: signatures.map(({ sig }, i) => ({ signature: sig, verifier: verifiers[i] })),
+  }
+}
+
+/** intoto 0.0.1: an envelope's text and a key (Rekor, intoto_v0_0_1_schema.json). */
+function intotoSpec(spec: Proposed['spec'] = {}): object {
+  const { envelope } = spec['content'] as { envelope: string }
+  const { payload } = JSON.parse(envelope) as { payload: string }
+  return {
+    content: {
+      hash: { algorithm: 'sha256', value: sha256(envelope) },
+      payloadHash: { algorithm: 'sha256', value: sha256(Buffer.from(payload, 'base64')) },
+    },
+    publicKey: spec['publicKey'],
   }
 }
 

@@ -385,9 +385,8 @@ function annotationsOf({ signer, entry, timestamps }: Made): Readonly<Record<str
 }
 
 function bundleOf({ signer, entry, timestamps }: Made, version: SignOptions['version'] = '0.3'): SigstoreBundle {
-  const { key, certificate } = signer
-  const rawBytes = certificate?.der.toString('base64')
-  const who = rawBytes === undefined ? { publicKey: { hint: sha256(spkiOf(key)).toString('base64') } } : certified(rawBytes, version)
+  const { key, certificate, chain } = signer
+  const who = certificate ? certified([certificate, ...chain], version) : { publicKey: { hint: sha256(spkiOf(key)).toString('base64') } }
   return {
     mediaType: BUNDLE_TYPES[version],
     verificationMaterial: {
@@ -400,9 +399,10 @@ function bundleOf({ signer, entry, timestamps }: Made, version: SignOptions['ver
   }
 }
 
-/** Up to 0.2 a chain, in which the leaf may stand alone; from 0.3 on the leaf. */
-function certified(rawBytes: string, version: SignOptions['version']): object {
-  return version === '0.3' ? { certificate: { rawBytes } } : { x509CertificateChain: { certificates: [{ rawBytes }] } }
+/** Up to 0.2 a chain without its root; from 0.3 on the leaf alone. */
+function certified(chain: readonly Certificate[], version: SignOptions['version']): object {
+  const certificates = chain.slice(0, -1).map(({ der }) => ({ rawBytes: der.toString('base64') }))
+  return version === '0.3' ? { certificate: certificates[0] } : { x509CertificateChain: { certificates } }
 }
 
 /** TransparencyLogEntry of protobuf-specs (sigstore_rekor.proto): 64-bit integers are strings. */

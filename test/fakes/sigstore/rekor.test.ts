@@ -58,11 +58,12 @@ test('a signature that nobody logged is not found', async () => {
 
 for (const [kind, apiVersion] of [
   ['dsse', '0.0.1'],
+  ['intoto', '0.0.1'],
   ['intoto', '0.0.2'],
 ] as const)
-  test(`an attestation that is in the log as ${kind} is found by its envelope`, async () => {
-    const predicate = { kind }
-    const entry = kind === 'dsse' ? 'dsse 0.0.1' : 'intoto 0.0.2'
+  test(`an attestation that is in the log as ${kind} ${apiVersion} is found by its envelope`, async () => {
+    const predicate = { kind, apiVersion }
+    const entry = kind === 'dsse' ? 'dsse 0.0.1' : (`intoto ${apiVersion}` as const)
     const made = sigstore.attest({ digest, form: 'annotations', signer, entry, predicateType: 'https://example.org/x', predicate })
     const envelope = JSON.parse(made.payload.toString()) as { payload: string; payloadType: string; signatures: { sig: string }[] }
     const publicKey = base64(signer.pem)
@@ -70,7 +71,9 @@ for (const [kind, apiVersion] of [
     const spec =
       kind === 'dsse'
         ? { proposedContent: { envelope: made.payload.toString(), verifiers: [publicKey] } }
-        : { content: { envelope: { payload: base64(envelope.payload), payloadType: envelope.payloadType, signatures } } }
+        : apiVersion === '0.0.1'
+          ? { content: { envelope: made.payload.toString() }, publicKey }
+          : { content: { envelope: { payload: base64(envelope.payload), payloadType: envelope.payloadType, signatures } } }
     assert.equal((await search([{ kind, apiVersion, spec }])).length, 1)
   })
 
