@@ -13,9 +13,10 @@ export type EntryKind =
   | 'hashedrekord 0.0.2'
   | 'dsse 0.0.2'
 
-/** What is logged. `envelope` is its JSON, for kinds that hash it. */
+/** What is logged: the bytes `signed`, and of an envelope its payload and JSON for the kinds that speak of them. */
 export type Loggable = {
-  readonly payload: Uint8Array
+  readonly signed: Uint8Array
+  readonly payload?: Uint8Array
   readonly signature: Buffer
   readonly signer:
     | { readonly is: 'certificate'; readonly der: Buffer; readonly keyType: KeyType }
@@ -39,8 +40,10 @@ export function keyDetails(type: KeyType): string {
 }
 
 /** The body of a log entry: canonical JSON (RFC 8785) of Rekor's types. */
-export function logBody(kind: EntryKind, { payload, signature, signer, envelope = '', payloadType = '' }: Loggable): Buffer {
+export function logBody(kind: EntryKind, loggable: Loggable): Buffer {
+  const { signed, signature, signer, envelope = '', payloadType = '' } = loggable
   const [name = '', apiVersion = ''] = kind.split(' ')
+  const payload = name.endsWith('rekord') ? signed : (loggable.payload ?? signed)
   const content = signature.toString('base64')
   const key = base64(pem(signer.is === 'certificate' ? 'CERTIFICATE' : 'PUBLIC KEY', signer.der))
   const payloadHash = hashOf(payload)

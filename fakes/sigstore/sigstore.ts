@@ -201,10 +201,10 @@ export class Sigstore {
     const signer = this.#signerOf(options.signer ?? {}, at, faults)
     const signature = signDer(faults.has('signature-by-another-key') ? makeSigner(signer.key.type) : signer.key, bytes)
     const loggable: Loggable = {
-      payload: dsseParts?.payload ?? bytes,
+      signed: bytes,
       signature,
       signer: logSigner(signer),
-      ...(dsseParts ? { envelope: dsseParts.envelopeOf(signature), payloadType: dsseParts.payloadType } : {}),
+      ...(dsseParts ? { payload: dsseParts.payload, envelope: dsseParts.envelopeOf(signature), payloadType: dsseParts.payloadType } : {}),
     }
     const log = options.log ?? 'v1'
     const entry = log === 'none' || faults.has('entry-missing') ? undefined : this.#log(log, loggable, options, kind, signer, at, faults)
@@ -240,13 +240,13 @@ export class Sigstore {
     at: number,
     faults: ReadonlySet<SigningFault>,
   ): LoggedEntry {
-    const other = makeSigner(signer.key.type)
+    const other = Buffer.from('other bytes')
     const changed: Loggable = {
       ...loggable,
-      ...(faults.has('entry-of-another-signature') ? { signature: signDer(signer.key, Buffer.from('other bytes')) } : {}),
-      ...(faults.has('entry-of-another-payload') ? { payload: Buffer.from('other bytes'), envelope: '{}' } : {}),
+      ...(faults.has('entry-of-another-signature') ? { signature: signDer(signer.key, other) } : {}),
+      ...(faults.has('entry-of-another-payload') ? { signed: other, payload: other, envelope: '{}' } : {}),
       ...(faults.has('entry-of-another-certificate')
-        ? { signer: logSigner(signer.certificate ? this.#signerOf({}, at, new Set()) : { ...signer, key: other }) }
+        ? { signer: logSigner(signer.certificate ? this.#signerOf({}, at, new Set()) : { ...signer, key: makeSigner(signer.key.type) }) }
         : {}),
     }
     const usual = version === 'v1' ? kind : kind === 'dsse 0.0.1' ? 'dsse 0.0.2' : 'hashedrekord 0.0.2'
