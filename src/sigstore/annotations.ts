@@ -5,6 +5,9 @@ import type { Read } from '../verdict/read.ts'
 /** The annotations of a signature's layer (cosign SIGNATURE_SPEC, «Properties»). */
 export const SIGNATURE_ANNOTATION = 'dev.cosignproject.cosign/signature'
 export const CERTIFICATE_ANNOTATION = 'dev.sigstore.cosign/certificate'
+export const CHAIN_ANNOTATION = 'dev.sigstore.cosign/chain'
+export const LOG_ANNOTATION = 'dev.sigstore.cosign/bundle'
+export const TIMESTAMP_ANNOTATION = 'dev.sigstore.cosign/rfc3161timestamp'
 /** What a bundle's manifest says of the statement in it. Nobody believes it: it may spare a fetch, never stand for one. */
 export const PREDICATE_TYPE_ANNOTATION = 'dev.sigstore.bundle.predicateType'
 

@@ -1,16 +1,17 @@
 import type { Digest } from '../image/digest.ts'
 import type { PublicKey } from '../trust/key.ts'
+import type { Read } from '../verdict/read.ts'
 import type { Reason } from '../verdict/reason.ts'
-import { CERTIFICATE_ANNOTATION } from './annotations.ts'
 import { MAX_ATTESTATION_BYTES, readBundle } from './bundle.ts'
-import type { Envelope } from './envelope.ts'
-import { readEnvelope, whyEnvelopeNotSigned } from './envelope.ts'
+import { readEnvelope } from './envelope.ts'
 import type { AttestationEvidence } from './evidence.ts'
-import type { Refused, Signer } from './signature.ts'
-import { keyOf, readValidity } from './signature.ts'
+import { termsOf } from './signature.ts'
+import type { SignedStatement } from './signed-statement.ts'
+import { verifySignedStatement } from './signed-statement.ts'
 import type { Statement } from './statement.ts'
-import { isAbout, readStatement } from './statement.ts'
 import type { Terms } from './terms.ts'
+import { annotated, bundled } from './verification-material.ts'
+import type { Refused, Signer } from './verification.ts'
 
 // Not exported, and not in JSON: nothing but this file can make a value that carries it.
 const verified: unique symbol = Symbol('verified')
@@ -26,19 +27,22 @@ export type VerifiedStatement = {
   readonly manifest: Digest
   readonly layer: number
   readonly statement: Statement
+  /** When it was proven to exist, ms since 1970; none: it was judged now. */
+  readonly times: readonly number[]
   /** The instant, in ms since 1970, at which a fact it rests on ends; undefined when none does. */
   readonly until: number | undefined
 }
 
-/** Of which predicate types, as URIs, an attestation may be; with `any` the caller compares. */
-export type PredicateTypes = 'any' | string | readonly string[]
+/** Of which predicate types, as URIs, an attestation may be. With `any` the caller compares; a text of a policy is never taken for it. */
+export type PredicateTypes = 'any' | readonly string[]
 
 export type AttestationVerification = { readonly ok: true; readonly statement: VerifiedStatement } | Refused
 
 /**
- * Whether `evidence` is an attestation about `digest` signed by `key`, and if not, why: in the order and words of specification 7.3. One signature
- * of an envelope by the key suffices, whoever else signed it. Nothing of the statement is read before its signature stands; of which type it may
- * be is for the policy to say. `at` is now, in ms since 1970, for a certificate that lies beside an attestation by key. Never throws.
+ * Whether `evidence` is an attestation about `digest` such as `terms` demand, and if not, why: in the order and words of specification 7.3, those of 7.5
+ * for a bundle with a certificate. One signature of an envelope by the signer suffices, whoever else signed it. Nothing of the statement is read
+ * before its signature stands. What is of another type than `predicateTypes` is refused with `attestation-other-type`, only once it is
+ * verified; specification 8.1 passes over it. `at` and `search` as for signatures. Never throws.
  */
 export function verifyAttestation(
   evidence: AttestationEvidence,
@@ -52,64 +56,47 @@ export function verifyAttestation(
   evidence: AttestationEvidence,
   digest: Digest,
   terms: Terms | PublicKey,
-  ...last: [PredicateTypes, number] | [number | undefined] | []
+  types?: PredicateTypes | number,
+  now?: number,
 ): AttestationVerification {
-  const [predicateTypes, at] = last.length === 2 ? last : (['any', last[0]] as const)
-  const key = keyOf(terms)
-  if (!key) return refused({ code: 'field-not-carried-out', field: 'spec.authorities[].keyless' })
-  const read = evidence.form === 'annotations' ? envelopeOf(evidence.payload) : envelopeInBundle(evidence.bytes)
+  const predicateTypes = typeof types === 'number' || types === undefined ? 'any' : types
+  const at = (typeof types === 'number' ? types : now) ?? NaN
+  const demanded = 'signer' in terms ? terms : termsOf(terms)
+  const read = evidence.form === 'annotations' ? layerOf(evidence, digest) : bundleOf(evidence, digest, demanded)
   if (!read.ok) return read
-  const unsigned = whyEnvelopeNotSigned(read.envelope, key)
-  if (unsigned !== undefined) return refused({ code: 'signature-invalid', detail: thresholdText(read.envelope, unsigned) })
-
-  const statement = readStatement(read.envelope.payload)
-  if (!statement.ok) return statement
-  if (!isAbout(statement.value, digest)) return refused({ code: 'statement-other-image' })
-  const { predicateType } = statement.value
-  if (predicateTypes !== 'any' && ![predicateTypes].flat().includes(predicateType))
-    return refused({ code: 'attestation-other-type', wanted: [predicateTypes].flat().join(', '), found: [predicateType] })
-
-  const certificate = readValidity(evidence.form === 'annotations' ? evidence.annotations[CERTIFICATE_ANNOTATION] : undefined)
-  if (!certificate.ok) return certificate
-  const { validity } = certificate
-  if (validity && (at === undefined || at < validity.from || at > validity.to)) {
-    return refused({ code: 'certificate-not-valid-now', detail: 'expected a signed timestamp to verify an expired certificate' })
-  }
+  const verdict = verifySignedStatement(read.value, demanded, at)
+  if (!verdict.ok) return verdict
+  const { signer, statement, times, until } = verdict
+  const { predicateType } = statement
+  if (predicateTypes !== 'any' && !predicateTypes.includes(predicateType))
+    return refused({ code: 'attestation-other-type', wanted: predicateTypes.join(', '), found: [predicateType] })
   const { form, manifest, layer } = evidence
-  const signer = { by: 'key', keyId: key.id } as const
-  return {
-    ok: true,
-    statement: { [verified]: true, digest, signer, form, manifest, layer, statement: statement.value, until: validity?.to },
-  }
+  return { ok: true, statement: { [verified]: true, digest, signer, form, manifest, layer, statement, times, until } }
 }
 
-type EnvelopeRead = { readonly ok: true; readonly envelope: Envelope } | Refused
-
-function envelopeOf(payload: Uint8Array | Reason): EnvelopeRead {
+function layerOf({ payload, annotations, entries }: AttestationEvidence & { form: 'annotations' }, digest: Digest): Read<SignedStatement> {
   if (!(payload instanceof Uint8Array)) return refused(payload)
-  const read = readEnvelope(payload)
-  return read.ok ? { ok: true, envelope: read.value } : read
+  const envelope = readEnvelope(payload)
+  if (!envelope.ok) return envelope
+  const material = annotated(annotations)
+  return { ok: true, value: { material, searched: entries, envelope: envelope.value, json: payload, digest, saysThreshold: true } }
 }
 
-function envelopeInBundle(bytes: Uint8Array | Reason): EnvelopeRead {
+function bundleOf({ bytes, entries }: AttestationEvidence & { form: 'bundle' }, digest: Digest, { signer }: Terms): Read<SignedStatement> {
   if (!(bytes instanceof Uint8Array)) return refused(bytes)
   const bundle = readBundle(bytes, MAX_ATTESTATION_BYTES)
   if (!bundle.ok) return bundle
   const { content, verificationMaterial } = bundle.value
   // A certificate in a bundle would be key material that the registry chose (lesson 18).
-  if (verificationMaterial.content.$case !== 'publicKey') return refused({ code: 'bundle-not-with-key' })
+  if (signer.by === 'key' && verificationMaterial.content.$case !== 'publicKey') return refused({ code: 'bundle-not-with-key' })
   if (content.$case === 'messageSignature')
     return refused({ code: 'envelope-malformed', detail: 'bundle does not contain a DSSE envelope' })
   const { payloadType, payload, signatures } = content.dsseEnvelope
-  return { ok: true, envelope: { payloadType, payload, signatures: signatures.map((s) => s.sig) } }
+  const envelope = { payloadType, payload, signatures: signatures.map((s) => s.sig) }
+  const material = bundled(bundle.value)
+  return { ok: true, value: { material, searched: entries, envelope, json: undefined, digest, saysThreshold: true } }
 }
 
-/** The words of 7.3, step 4: which of several signatures failed how is not told. */
-function thresholdText({ signatures, payloadType }: Envelope, detail: string): string {
-  const isAboutSignatures = signatures.length > 0 && !detail.startsWith(`invalid payloadType ${payloadType.slice(0, 200)} `)
-  return isAboutSignatures ? 'accepted signatures do not match threshold, Found: 0, Expected 1' : detail
-}
-
-function refused(reason: Reason): Refused {
+function refused(reason: Reason): { readonly ok: false; readonly reason: Reason } {
   return { ok: false, reason }
 }

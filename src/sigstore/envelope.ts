@@ -42,24 +42,30 @@ function malformed(detail: string): Read<never> {
   return { ok: false, reason: { code: 'envelope-malformed', detail } }
 }
 
+/** The signature that the key made, or in words why there is none. `isTried`: there are signatures, and none of them is by the key. */
+export type SignatureFound =
+  | { readonly ok: true; readonly signature: Buffer }
+  | { readonly ok: false; readonly detail: string; readonly isTried: boolean }
+
 /**
- * Why no signature of the envelope is one that `key` made over its payload and payload type (DSSE, «Protocol»: the pre-authentication
- * encoding is what is signed); undefined: one is. The detail is that of the last signature.
+ * The signature of the envelope that `key` made over its payload and payload type (DSSE, «Protocol»: the pre-authentication encoding is what
+ * is signed), whoever else signed it. Without one the detail is that of the last signature.
  */
-export function whyEnvelopeNotSigned(envelope: Envelope, key: PublicKey): string | undefined {
+export function signatureIn(envelope: Envelope, key: PublicKey): SignatureFound {
+  const none = (detail: string): SignatureFound => ({ ok: false, detail, isTried: false })
   if (envelope.payloadType !== IN_TOTO_PAYLOAD_TYPE)
-    return `invalid payloadType ${envelope.payloadType.slice(0, 200)} on envelope. Expected ${IN_TOTO_PAYLOAD_TYPE}`
+    return none(`invalid payloadType ${envelope.payloadType.slice(0, 200)} on envelope. Expected ${IN_TOTO_PAYLOAD_TYPE}`)
   if (envelope.signatures.length > MAX_SIGNATURES)
-    return `number of signatures (${envelope.signatures.length}) exceeded the limit (${MAX_SIGNATURES})`
+    return none(`number of signatures (${envelope.signatures.length}) exceeded the limit (${MAX_SIGNATURES})`)
   const signed = dsse.preAuthEncoding(envelope.payloadType, envelope.payload)
-  let detail = 'no signature found'
+  let last = none('no signature found')
   for (const signature of envelope.signatures) {
     for (const hash of key.envelopeHashes) {
-      const why = whyNotSigned(key.key, hash, signed, signature)
-      if (why === undefined) return undefined
-      detail = why
+      const detail = whyNotSigned(key.key, hash, signed, signature)
+      if (detail === undefined) return { ok: true, signature }
+      last = { ok: false, detail, isTried: true }
       if (key.key.asymmetricKeyType === 'ed25519') break
     }
   }
-  return detail
+  return last
 }

@@ -45,8 +45,8 @@ export function compileIdentity(spec: IdentitySpec, options: { readonly subjectG
 }
 
 /**
- * Why a certificate that a trusted authority issued is nobody of `identities`, in the words of specification 7.6; undefined: it is one of
- * them. One identity's issuer and subject must both match; any of the certificate's names and either issuer extension may do it.
+ * Why a certificate that a trusted authority issued is nobody of `identities`, in the words of specification 7.6, for bundles of 7.5; undefined: it
+ * is one of them. One identity's issuer and subject must both match; any of the certificate's names and either issuer extension may do it.
  * No identities match nobody.
  */
 export function whyNotIdentity(certificate: X509Certificate, identities: readonly Identity[], form: Form): Reason | undefined {
@@ -55,6 +55,14 @@ export function whyNotIdentity(certificate: X509Certificate, identities: readonl
     ({ issuer, subject }) => issuers.some((name) => issuer.matches(name, form)) && subjects.some((name) => subject.matches(name, form)),
   )
   if (isMatched) return undefined
+  const last = identities.at(-1)
+  // In the words of 7.5, which tell what the last identity wants.
+  if (form === 'bundle' && last) {
+    const isSubject = !subjects.some((name) => last.subject.matches(name, form))
+    const [what, wanted, names] = isSubject ? (['SAN', last.subject, subjects] as const) : (['issuer', last.issuer, issuers] as const)
+    const text = wanted.isExpression ? `to match regex "${cut(wanted.text)}"` : `"${cut(wanted.text)}"`
+    return { code: 'bundle-identity-mismatch', detail: `expected ${what} value ${text}, got "${cut(names[0] ?? '')}"` }
+  }
   const shown = subjects.slice(0, MAX_SHOWN_NAMES).map((name) => cut(name))
   if (subjects.length > shown.length) shown.push(`and ${subjects.length - shown.length} more`)
   return { code: 'identity-mismatch', subjects: shown, issuer: [...new Set(issuers)].map((name) => cut(name)).join(', ') }
@@ -81,7 +89,7 @@ function compileName(part: Part, literal: string, expression: string, globs: boo
   if (expression === '') {
     // An empty name in a certificate must not make an absent text match.
     const matches = literal === '' ? () => false : isLiteral
-    return { ok: true, value: { pattern: { text, matches }, warnings } }
+    return { ok: true, value: { pattern: { text, isExpression: false, matches }, warnings } }
   }
 
   const compiled = compileExpression(part, expression)
@@ -91,7 +99,10 @@ function compileName(part: Part, literal: string, expression: string, globs: boo
     literal === ''
       ? isFound
       : (name: string, form: Form): boolean => (form === 'bundle' ? isFound(name) && isLiteral(name) : isFound(name) || isLiteral(name))
-  return { ok: true, value: { pattern: { text, matches }, warnings: [...warnings, ...expressionWarnings(part, expression, isFound)] } }
+  return {
+    ok: true,
+    value: { pattern: { text, isExpression: true, matches }, warnings: [...warnings, ...expressionWarnings(part, expression, isFound)] },
+  }
 }
 
 function compileExpression(part: Part, expression: string): Read<RE2JS> {

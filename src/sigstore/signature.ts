@@ -1,22 +1,25 @@
-import { X509Certificate } from 'node:crypto'
-import type { Bundle } from '@sigstore/bundle'
 import type { Digest } from '../image/digest.ts'
 import { digestOf } from '../image/digest.ts'
 import type { JsonObject } from '../image/json.ts'
 import type { PublicKey } from '../trust/key.ts'
 import { whyNotSigned } from '../trust/key.ts'
+import type { Read } from '../verdict/read.ts'
 import type { Reason } from '../verdict/reason.ts'
-import { CERTIFICATE_ANNOTATION, SIGNATURE_ANNOTATION } from './annotations.ts'
+import { SIGNATURE_ANNOTATION } from './annotations.ts'
 import { decodeBase64 } from './base64.ts'
 import { readBundle } from './bundle.ts'
-import { whyEnvelopeNotSigned } from './envelope.ts'
 import type { SignatureEvidence } from './evidence.ts'
+import type { Payload } from './payload.ts'
 import { MAX_PAYLOAD_BYTES, readPayload } from './payload.ts'
-import { isAbout, readStatement } from './statement.ts'
+import { verifySignedStatement } from './signed-statement.ts'
 import type { Terms } from './terms.ts'
+import { annotated, bundled } from './verification-material.ts'
+import type { Refused, Signer, Verdict } from './verification.ts'
+import { verifySigned } from './verification.ts'
+
+export type { LogSearch, Refused, Signer } from './verification.ts'
 
 const MAX_SIGNATURE_CHARACTERS = 16 * 1024 // base64 of the longest signature, RSA of 16384 bits, has 2732
-const MAX_CERTIFICATE_CHARACTERS = 64 * 1024 // PEM; those of Fulcio have under 4 KiB
 
 /** The predicate type of the statement by which cosign 3 signs an image. */
 export const SIGN_PREDICATE_TYPE = 'https://sigstore.dev/cosign/sign/v1'
@@ -35,154 +38,116 @@ export type VerifiedSignature = {
   readonly layer: number
   /** What the signer annotated: the payload's `optional`. A bundle has none. */
   readonly annotations: JsonObject
+  /** When it was proven to exist, ms since 1970; none: it was judged now. */
+  readonly times: readonly number[]
   /** The instant, in ms since 1970, at which a fact it rests on ends; undefined when none does. */
   readonly until: number | undefined
 }
 
-/** Who signed. */
-export type Signer =
-  | { readonly by: 'key'; readonly keyId: string }
-  | {
-      readonly by: 'certificate'
-      readonly subjects: readonly string[]
-      readonly issuer: string
-      /** The hex SHA-256 of the certificate's DER. */
-      readonly fingerprint: string
-    }
-
 export type Verification = { readonly ok: true; readonly signature: VerifiedSignature } | Refused
-/** `search`: the only thing that is missing is a log entry, for which the log may be searched; then verify again with `evidence.entries`. */
-export type Refused = { readonly ok: false; readonly reason: Reason; readonly search?: LogSearch }
-/** Bodies for Rekor v1's `/api/v1/log/entries/retrieve`. */
-export type LogSearch = { readonly proposals: readonly object[] }
-
-/** The key that terms name; a key alone is one with no log and no timestamps. */
-export function keyOf(terms: Terms | PublicKey): PublicKey | undefined {
-  if (!('signer' in terms)) return terms
-  return terms.signer.by === 'key' ? terms.signer.key : undefined
-}
 
 /**
- * Whether `evidence` is a signature of `digest` by `key`, and if not, why: in the order and words of specification 7.3. First the
- * signature, then what was signed: nothing of a payload or statement is read before its signature stands. The key comes from a policy;
- * keys, key ids and certificates in the evidence never verify anything. `at` is now, in ms since 1970: only a certificate beside an old-form
- * signature asks for it, and without it such a signature is refused. Synchronous, about 0.1 ms; never throws.
+ * Whether `evidence` is a signature of `digest` such as `terms` demand, and if not, why: in the order and words of specification 7.3, those
+ * of 7.5 for a bundle with a certificate. Nothing of a payload or statement is read before its signature stands. Whom to believe comes from the
+ * terms alone: keys, key ids and certificates in the evidence never verify anything by themselves. `at` is now, in ms since 1970: certificates
+ * are checked against it where nothing proves when the signature was made. Where only a log entry is missing that may be searched for, the refusal
+ * carries `search`. Synchronous, about 0.1 ms by key and 1 ms by certificate; never throws.
  */
-export function verifySignature(evidence: SignatureEvidence, digest: Digest, terms: Terms | PublicKey, at?: number): Verification {
-  const key = keyOf(terms)
-  if (!key) return refused({ code: 'field-not-carried-out', field: 'spec.authorities[].keyless' })
+export function verifySignature(evidence: SignatureEvidence, digest: Digest, terms: Terms | PublicKey, at: number = NaN): Verification {
+  const demanded = 'signer' in terms ? terms : termsOf(terms)
   switch (evidence.form) {
     case 'annotations':
-      return verifyAnnotations(evidence, digest, key, at)
+      return verifyAnnotations(evidence, digest, demanded, at)
     case 'bundle':
-      return verifyBundle(evidence, digest, key)
+      return verifyBundle(evidence, digest, demanded, at)
   }
 }
 
-function verifyAnnotations(
-  evidence: SignatureEvidence & { form: 'annotations' },
-  digest: Digest,
-  key: PublicKey,
-  at: number | undefined,
-): Verification {
-  const { annotations, payload } = evidence
-  const written = annotations[SIGNATURE_ANNOTATION]
-  if (written === undefined) {
-    // The message names the layer by its digest, which is that of the payload.
-    if (!(payload instanceof Uint8Array)) return refused(payload)
-    return refused({
-      code: 'signature-malformed',
-      detail: `signature layer ${digestOf(payload)} is missing ${JSON.stringify(SIGNATURE_ANNOTATION)} annotation`,
-    })
-  }
-  if (written.length > MAX_SIGNATURE_CHARACTERS)
-    return refused({
-      code: 'signature-malformed',
-      detail: `size of signature (${written.length}) exceeded the limit (${MAX_SIGNATURE_CHARACTERS})`,
-    })
-  const signature = decodeBase64(written)
-  if (!signature.ok) return refused({ code: 'signature-malformed', detail: signature.detail })
+/** The terms of a key alone: no log, no timestamps. */
+export function termsOf(key: PublicKey): Terms {
+  return { signer: { by: 'key', key }, log: 'ignored', time: 'ignored', hash: key.id }
+}
 
+function verifyAnnotations(evidence: SignatureEvidence & { form: 'annotations' }, digest: Digest, terms: Terms, at: number): Verification {
+  const { annotations, payload } = evidence
+  const signature = readSignature(evidence)
+  if (!signature.ok) return signature
   if (!(payload instanceof Uint8Array)) return refused(payload)
   if (payload.length > MAX_PAYLOAD_BYTES)
     return refused({ code: 'payload-malformed', detail: `size of layer (${payload.length}) exceeded the limit (${MAX_PAYLOAD_BYTES})` })
-  const unsigned = whyNotSigned(key.key, key.hash, payload, signature.bytes)
-  if (unsigned !== undefined) return refused({ code: 'signature-invalid', detail: unsigned })
 
-  const claim = readPayload(payload)
-  if (!claim.ok) return refused(claim.reason)
-  if (claim.value.digest !== digest) return refused({ code: 'payload-other-image', digest: claim.value.digest })
-
-  const certificate = readValidity(annotations[CERTIFICATE_ANNOTATION])
-  if (!certificate.ok) return certificate
-  if (certificate.validity && (at === undefined || at < certificate.validity.from || at > certificate.validity.to)) {
-    return refused({ code: 'certificate-not-valid-now', detail: 'expected a signed timestamp to verify an expired certificate' })
-  }
-  return verifiedBy(key, evidence, digest, claim.value.annotations, certificate.validity?.to)
+  let claim: Read<Payload> | undefined
+  const verdict = verifySigned(
+    {
+      ...annotated(annotations),
+      searched: evidence.entries,
+      stamped: signature.value,
+      content: { is: 'bytes', bytes: payload },
+      anySignature: signature.value,
+      signatureBy: (key) => {
+        const detail = whyNotSigned(key.key, key.hash, payload, signature.value)
+        return detail === undefined ? signature : refused({ code: 'signature-invalid', detail })
+      },
+      whyNotClaimed: () => {
+        claim = readPayload(payload)
+        if (!claim.ok) return claim.reason
+        return claim.value.digest === digest ? undefined : { code: 'payload-other-image', digest: claim.value.digest }
+      },
+    },
+    terms,
+    at,
+  )
+  if (!verdict.ok) return verdict
+  return verifiedBy(verdict, evidence, digest, claim?.ok ? claim.value.annotations : {})
 }
 
-export type Validity = { readonly from: number; readonly to: number }
-
-/**
- * The validity of a certificate that came beside a signature by key (7.3, step 6): it must be valid now, although nothing else is believed
- * of it. Otherwise whoever signs with a key and a certificate of their own could not let one end.
- */
-export function readValidity(pem: string | undefined): { readonly ok: true; readonly validity: Validity | undefined } | Refused {
-  if (pem === undefined || pem === '') return { ok: true, validity: undefined }
-  try {
-    if (pem.length > MAX_CERTIFICATE_CHARACTERS) throw new RangeError('longer than any certificate')
-    const certificate = new X509Certificate(pem)
-    return { ok: true, validity: { from: certificate.validFromDate.getTime(), to: certificate.validToDate.getTime() } }
-  } catch {
-    // OpenSSL's own words change with its version, and messages must not.
-    return refused({ code: 'signature-malformed', detail: 'the certificate of the signature cannot be parsed' })
+function readSignature({ annotations, payload }: SignatureEvidence & { form: 'annotations' }): Read<Uint8Array> {
+  const written = annotations[SIGNATURE_ANNOTATION]
+  const malformed = (detail: string) => refused({ code: 'signature-malformed', detail })
+  if (written === undefined) {
+    // The message names the layer by its digest, which is that of the payload.
+    if (!(payload instanceof Uint8Array)) return refused(payload)
+    return malformed(`signature layer ${digestOf(payload)} is missing ${JSON.stringify(SIGNATURE_ANNOTATION)} annotation`)
   }
+  if (written.length > MAX_SIGNATURE_CHARACTERS)
+    return malformed(`size of signature (${written.length}) exceeded the limit (${MAX_SIGNATURE_CHARACTERS})`)
+  const signature = decodeBase64(written)
+  return signature.ok ? { ok: true, value: signature.bytes } : malformed(signature.detail)
 }
 
-function verifyBundle(evidence: SignatureEvidence & { form: 'bundle' }, digest: Digest, key: PublicKey): Verification {
+function verifyBundle(evidence: SignatureEvidence & { form: 'bundle' }, digest: Digest, terms: Terms, at: number): Verification {
   if (!(evidence.bytes instanceof Uint8Array)) return refused(evidence.bytes)
   const bundle = readBundle(evidence.bytes)
-  if (!bundle.ok) return refused(bundle.reason)
-  const content = signedContent(bundle.value)
-  if (!content.ok) return content
-
-  const unsigned = whyEnvelopeNotSigned(content.envelope, key)
-  if (unsigned !== undefined) return refused({ code: 'signature-invalid', detail: unsigned })
-
-  const statement = readStatement(content.envelope.payload)
-  if (!statement.ok) return refused(statement.reason)
-  if (statement.value.predicateType !== SIGN_PREDICATE_TYPE)
-    return refused({ code: 'statement-other-type', predicateType: statement.value.predicateType })
-  if (!isAbout(statement.value, digest)) return refused({ code: 'statement-other-image' })
-  return verifiedBy(key, evidence, digest, {}, undefined)
-}
-
-function signedContent({
-  content,
-  verificationMaterial,
-}: Bundle): { readonly ok: true; readonly envelope: Parameters<typeof whyEnvelopeNotSigned>[0] } | Refused {
+  if (!bundle.ok) return bundle
+  const { content, verificationMaterial } = bundle.value
   // A certificate in a bundle would be key material that the registry chose (lesson 18).
-  if (verificationMaterial.content.$case !== 'publicKey') return refused({ code: 'bundle-not-with-key' })
+  if (terms.signer.by === 'key' && verificationMaterial.content.$case !== 'publicKey') return refused({ code: 'bundle-not-with-key' })
   // Such a signature is over the manifest's bytes, which are not fetched; and it would let a blob signature stand for an image's.
   if (content.$case === 'messageSignature') return refused({ code: 'bundle-signs-bytes' })
   const { payloadType, payload, signatures } = content.dsseEnvelope
-  return { ok: true, envelope: { payloadType, payload, signatures: signatures.map((s) => s.sig) } }
+  const verdict = verifySignedStatement(
+    {
+      material: bundled(bundle.value),
+      searched: evidence.entries,
+      envelope: { payloadType, payload, signatures: signatures.map((s) => s.sig) },
+      json: undefined,
+      digest,
+      saysThreshold: false,
+    },
+    terms,
+    at,
+  )
+  if (!verdict.ok) return verdict
+  const { predicateType } = verdict.statement
+  if (predicateType !== SIGN_PREDICATE_TYPE) return refused({ code: 'statement-other-type', predicateType })
+  return verifiedBy(verdict, evidence, digest, {})
 }
 
-function verifiedBy(
-  key: PublicKey,
-  evidence: SignatureEvidence,
-  digest: Digest,
-  annotations: JsonObject,
-  until: number | undefined,
-): Verification {
+function verifiedBy({ signer, times, until }: Verdict, evidence: SignatureEvidence, digest: Digest, annotations: JsonObject): Verification {
   const { form, manifest, layer } = evidence
-  return {
-    ok: true,
-    signature: { [verified]: true, digest, signer: { by: 'key', keyId: key.id }, form, manifest, layer, annotations, until },
-  }
+  return { ok: true, signature: { [verified]: true, digest, signer, form, manifest, layer, annotations, times, until } }
 }
 
-function refused(reason: Reason): Refused {
+function refused(reason: Reason): { readonly ok: false; readonly reason: Reason } {
   return { ok: false, reason }
 }

@@ -9,6 +9,8 @@ export type Form = 'annotations' | 'bundle'
 export interface NamePattern {
   /** As the policy writes it, for messages; '' when it writes none: then it matches nothing. */
   readonly text: string
+  /** Whether it is a regular expression, for messages. */
+  readonly isExpression: boolean
   matches(name: string, form: Form): boolean
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { dsse } from '@sigstore/core'
 import { makeSigner, signBytes } from '../../fakes/signer.ts'
-import { IN_TOTO_PAYLOAD_TYPE, whyEnvelopeNotSigned } from '../../src/sigstore/envelope.ts'
+import { IN_TOTO_PAYLOAD_TYPE, signatureIn } from '../../src/sigstore/envelope.ts'
 import type { Envelope } from '../../src/sigstore/envelope.ts'
 import type { Hash, PublicKey } from '../../src/trust/key.ts'
 import { readPublicKey } from '../../src/trust/key.ts'
@@ -16,6 +16,11 @@ function keyOf(pem: string, hash = ''): PublicKey {
   const read = readPublicKey(pem, hash)
   assert.ok(read.ok)
   return read.value
+}
+
+function whyEnvelopeNotSigned(of: Envelope, key: PublicKey): string | undefined {
+  const found = signatureIn(of, key)
+  return found.ok ? undefined : found.detail
 }
 
 function sealed(signer = SIGNER, hash: Hash = 'sha256', payloadType: string = IN_TOTO_PAYLOAD_TYPE): Buffer {
