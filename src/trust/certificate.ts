@@ -54,7 +54,8 @@ const known = new WeakMap<X509Certificate, Read<CertificateFacts>>()
  * extension twice, and every extension that is looked at well-formed. Answers `certificate-malformed`; never throws.
  */
 export function readCertificates(pemOrDer: Uint8Array | string): Read<readonly X509Certificate[]> {
-  const isDer = typeof pemOrDer !== 'string' && pemOrDer[0] === 0x30
+  // No certificate has under 128 bytes; a text may begin with the digit 0.
+  const isDer = typeof pemOrDer !== 'string' && pemOrDer[0] === 0x30 && (pemOrDer[1] ?? 0) >= 0x80
   if (isDer) {
     const read = readDer(Buffer.from(pemOrDer))
     return read.ok ? { ok: true, value: [read.value] } : read

@@ -61,6 +61,7 @@ for (const [title, bytes, length] of [
   ['text between the blocks', `subject: somebody\n${leaf.pem}# the issuer\n\n${intermediate.pem}the end`, 2],
   ['lines that end as Windows ends them', leaf.pem.replaceAll('\n', '\r\n'), 1],
   ['base64 in one line', leaf.pem.replace(/(?<=[A-Za-z0-9+/])\n(?=[A-Za-z0-9+/])/g, ''), 1],
+  ['text that begins with a digit', Buffer.from(`0 s:CN=leaf\n${leaf.pem}`), 1],
   ['sixteen', leaf.pem.repeat(16), 16],
 ] as const) {
   test(`certificates are read: ${title}`, () => assert.equal(count(bytes), length))
