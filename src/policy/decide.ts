@@ -1,6 +1,7 @@
 import type { VerifiedStatement } from '../sigstore/attestation.ts'
 import { verifyAttestation } from '../sigstore/attestation.ts'
 import type { Found, SignatureEvidence } from '../sigstore/evidence.ts'
+import type { Signer } from '../sigstore/signature.ts'
 import { verifySignature } from '../sigstore/signature.ts'
 import type { PublicKey } from '../trust/key.ts'
 import type { Decision, Question } from '../verdict/decision.ts'
@@ -137,7 +138,7 @@ async function attestationsDecision(
     const check: Question = { about: 'check', check: `there is an attestation of type ${of.written}` }
     const found = wanted(of)
     if (found) {
-      groups.push(because(check, { code: 'attested', predicateType: of.predicateType, keyId: found.signer.keyId }))
+      groups.push(because(check, { code: 'attested', predicateType: of.predicateType, keyId: keyIdOf(found.signer) }))
       continue
     }
     const types = [...new Set(standing.map(({ statement }) => statement.predicateType))].toSorted(byBytes)
@@ -219,7 +220,7 @@ async function signatureDecision(judgement: Judgement, signature: SignatureEvide
       return {
         decision: because(
           { about: 'check', check: `the key ${key.id.slice(0, 16)} signed this digest` },
-          answer.ok ? { code: 'signature-verified', keyId: answer.signature.signer.keyId } : answer.reason,
+          answer.ok ? { code: 'signature-verified', keyId: keyIdOf(answer.signature.signer) } : answer.reason,
         ),
         until: answer.ok ? answer.signature.until : undefined,
       }
@@ -236,7 +237,7 @@ function attestationDecision(judgement: Judgement, evidence: SignatureEvidence, 
     const check: Question = { about: 'check', check: `the key ${key.id.slice(0, 16)} attested this digest` }
     if (!answer.ok) return { decision: because(check, answer.reason), until: undefined }
     const { statement } = answer
-    const attested = { code: 'attested', predicateType: statement.statement.predicateType, keyId: statement.signer.keyId } as const
+    const attested = { code: 'attested', predicateType: statement.statement.predicateType, keyId: keyIdOf(statement.signer) } as const
     return { decision: because(check, attested), statement, until: statement.until }
   })
 }
@@ -256,4 +257,8 @@ async function once(
   byKey.set(key, verified)
   await judgement.turn()
   return verified
+}
+
+function keyIdOf(signer: Signer): string {
+  return signer.by === 'key' ? signer.keyId : signer.fingerprint
 }

@@ -5,6 +5,7 @@
 export type Problem = { readonly at: string; readonly found: string; readonly wanted: string }
 export type Reader<T> = (value: unknown, at: string, problems: Problem[]) => T | undefined
 
+const MAX_NAME = 200 // characters of a field's name that nobody knows, for the message
 const MAX_ITEMS = 10_000 // per list; the largest policies seen have a few dozen
 
 function wrong(at: string, found: unknown, wanted: string, problems: Problem[]): undefined {
@@ -49,7 +50,7 @@ export function object<F extends Fields>(fields: F): Reader<Shape<F>> {
     for (const key of Object.keys(value)) {
       if (!Object.hasOwn(fields, key))
         problems.push({
-          at: at === '' ? key : `${at}.${key}`,
+          at: `${at === '' ? '' : `${at}.`}${key.slice(0, MAX_NAME)}`,
           found: 'an unknown field',
           wanted: `one of ${Object.keys(fields).join(', ')}`,
         })

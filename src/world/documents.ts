@@ -77,7 +77,7 @@ function readDocument(text: string): OneRead {
   if (document.contents === null) return { ok: true, line: 1, value: undefined }
   const line = lineCounter.linePos(document.contents.range[0]).line
   try {
-    const value = plain(document.toJS({ maxAliasCount: MAX_ALIASES }), 0)
+    const value = plain(document.toJS({ maxAliasCount: MAX_ALIASES, mapAsMap: true }), 0)
     return { ok: true, line, value: value ?? undefined }
   } catch (error) {
     return { ok: false, line, problem: oneLine(error) }
@@ -93,10 +93,16 @@ function plain(value: unknown, depth: number): unknown {
     throw new RangeError('a number that JSON cannot hold')
   }
   if (Array.isArray(value)) return value.map((v) => plain(v, depth + 1))
-  const prototype: unknown = typeof value === 'object' ? Object.getPrototypeOf(value) : undefined
-  if (prototype !== Object.prototype) throw new RangeError('a value that JSON cannot hold')
+  if (!(value instanceof Map)) throw new RangeError('a value that JSON cannot hold')
   // `fromEntries` makes an own member even of `__proto__`.
-  return Object.fromEntries(Object.entries(value as object).map(([key, v]) => [key, plain(v, depth + 1)]))
+  return Object.fromEntries([...(value as Map<unknown, unknown>)].map(([key, v]) => [keyOf(key), plain(v, depth + 1)]))
+}
+
+/** Scalars become texts, as where YAML is turned into JSON for an API server. */
+function keyOf(key: unknown): string {
+  if (key === null) return ''
+  if (typeof key === 'string' || typeof key === 'number' || typeof key === 'boolean') return String(key)
+  throw new RangeError('a map or list is the key of a map, which JSON cannot hold')
 }
 
 function oneLine(error: unknown): string {

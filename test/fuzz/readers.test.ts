@@ -158,7 +158,7 @@ const readers: readonly Reader[] = [
       const { problems, spec } = readPolicy('p', json.value)
       defaulted(spec)
       const [first] = problems
-      return first ? { why: `${first.at.slice(0, 1000)}: found ${first.found}, wanted ${first.wanted}` } : 'read'
+      return first ? { why: `${first.at}: found ${first.found}, wanted ${first.wanted}` } : 'read'
     },
   },
   {

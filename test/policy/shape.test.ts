@@ -39,3 +39,7 @@ for (const [value, problem] of [
 test('a list has a bound', () => {
   assert.equal(read({ items: Array.from({ length: 10_001 }, () => ({})) }).problems.length, 1)
 })
+
+test('of a name that nobody knows only the beginning is told', () => {
+  assert.deepEqual(read({ ['x'.repeat(1000)]: 1 }).problems, [`${'x'.repeat(200)}: an unknown field`])
+})

@@ -101,3 +101,17 @@ test('others get their turn while a large file is read', async () => {
   clearInterval(timer)
   assert.ok(turns > 2, `${turns} turns`)
 })
+
+test('keys that are no texts become texts, and merge keys merge', async () => {
+  const read = await readDocuments('base: &base {a: 1}\nmerged: {<<: *base, b: 2}\n1: one\ntrue: yes\n')
+  assert.ok(read.ok)
+  assert.deepEqual(read.documents[0]?.value, { base: { a: 1 }, merged: { a: 1, b: 2 }, 1: 'one', true: 'yes' })
+})
+
+test('a map or list as the key of a map is an error, as JSON cannot hold it', async () => {
+  for (const text of ['? [a, b]\n: c', '? {a: b}\n: c'])
+    assert.deepEqual(await readDocuments(text), {
+      ok: false,
+      problem: 'document 1, line 1: a map or list is the key of a map, which JSON cannot hold',
+    })
+})
