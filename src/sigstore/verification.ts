@@ -164,11 +164,18 @@ function signedTimes(signed: Signed, { time }: Terms): Read<readonly Time[]> {
   return stamps.ok && stamps.value.length === 0 && isRequired ? noTimestamp(signed) : stamps
 }
 
-/** None came: none. One at least of those that came must be good; in a bundle others may lie beside it, of authorities that are not ours. */
+/**
+ * None came: none. One at least of those that came must be good; in a bundle others may lie beside it, of authorities that are not ours. The same
+ * twice is refused (lesson 20).
+ */
 function stampsOf(signed: Signed, authorities: readonly CertificateAuthority[]): Read<readonly Time[]> {
   const times: Time[] = []
+  const seen = new Set<string>()
   let wrong: Reason | undefined
   for (const token of signed.timestamps) {
+    const bytes = token.ok ? Buffer.from(token.value).toString('base64') : ''
+    if (token.ok && seen.has(bytes)) return refused({ code: 'timestamps-too-few', detail: 'duplicate timestamps found' })
+    seen.add(bytes)
     const verified = token.ok ? verifyTimestamp(token.value, signed.stamped, authorities) : token
     if (verified.ok) times.push({ at: verified.value.at, by: 'timestamp' })
     else wrong ??= verified.reason

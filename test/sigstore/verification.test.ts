@@ -183,6 +183,17 @@ describe('where a policy asks for a timestamp, one is needed (Q11)', () => {
   })
 })
 
+test('lesson 20: the same timestamp twice is refused', () => {
+  const { bundle } = sigstore.signImage({ digest, form: 'bundle', timestamp: true })
+  const { verificationMaterial: material } = bundle as typeof bundle & {
+    verificationMaterial: { timestampVerificationData: { rfc3161Timestamps: object[] } }
+  }
+  const rfc3161Timestamps = material.timestampVerificationData.rfc3161Timestamps.flatMap((stamp) => [stamp, stamp])
+  const twice = fetched({ bundle: { ...bundle, verificationMaterial: { ...material, timestampVerificationData: { rfc3161Timestamps } } } })
+  const words = 'failed to verify timestamps: duplicate timestamps found'
+  assert.equal(said(verifySignature(twice, digest, keyless(sigstore, { time: 'required' }), LATER)), words)
+})
+
 describe('Rekor v2 says no time, so a certificate needs a timestamp', () => {
   test('with one it stands, although the policy asks for none', () => {
     const { times } = stands(verifySignature(signed('bundle', { log: 'v2', timestamp: true }), digest, keyless(sigstore), LATER))
