@@ -1,6 +1,7 @@
 import type { ASN1Obj } from '@sigstore/core'
 import { byBytes } from '../verdict/diagnostic.ts'
 import type { CertificateFacts, GeneralName } from './certificate.ts'
+import { encodingOf } from './certificate.ts'
 
 const EMAIL = 1
 const DNS = 2
@@ -51,7 +52,10 @@ function ascii({ value, parts }: GeneralName): string | undefined {
 
 const HOST = /^[a-z0-9_*-]{1,63}(?:\.[a-z0-9_-]{1,63})*$/
 
-/** A subtree that begins with a dot is everything below that host; without one, DNS means the host and all below it, URIs and mailboxes the host alone. */
+/**
+ * A subtree that begins with a dot is everything below that host; without one, DNS means the host and all below it, URIs and mailboxes
+ * the host alone.
+ */
 function isHostWithin(name: string | undefined, subtree: string | undefined, host: 'alone' | 'with those below it'): boolean | undefined {
   const [found, wanted] = [name?.toLowerCase(), subtree?.toLowerCase()]
   if (found === undefined || wanted === undefined || !HOST.test(found)) return undefined
@@ -106,10 +110,13 @@ function partsOf({ parts: [sequence, ...more] }: GeneralName): readonly string[]
 
 const ENCODINGS: { readonly [tag: number]: string | undefined } = { 12: 'utf-8', 19: 'utf-8', 20: 'latin1', 22: 'utf-8', 30: 'utf-16be' }
 
-/** Type and value of one attribute, '' for none. Compared without case, with runs of space as one, whatever type of string it is: another type must not evade an exclusion. */
+/**
+ * Type and value of one attribute, '' for none. Compared without case, with runs of space as one, whatever type of string it is: another
+ * type must not evade an exclusion.
+ */
 function attribute({ subs: [type, value] }: ASN1Obj): string {
   if (!type || !value) return ''
   const encoding = value.tag.isUniversal() ? ENCODINGS[value.tag.number] : undefined
-  const text = encoding === undefined ? `#${value.toDER().toString('hex')}` : new TextDecoder(encoding).decode(value.value)
+  const text = encoding === undefined ? `#${encodingOf(value).toString('hex')}` : new TextDecoder(encoding).decode(value.value)
   return `${type.value.toString('hex')}=${JSON.stringify(text.normalize('NFKC').trim().replace(/\s+/g, ' ').toLowerCase())}`
 }

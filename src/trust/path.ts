@@ -35,7 +35,8 @@ const UNKNOWN_AUTHORITY: Failure = { rank: 0, detail: 'x509: certificate signed 
  * 1970). `links` came with the signature: they may lie between, and nothing more is believed of them. Any valid path is enough. The leaf
  * must carry the usage itself, for time stamping as its only one and critical (RFC 3161, section 2.3); an authority with extended key
  * usages must allow it or any. An anchor's own signature is not looked at, everything else is. At most 8 certificates and 32 issuers
- * tried. Answers `certificate-untrusted` or, for time stamping, `timestamp-certificate-untrusted`, with the words of Go's x509 (specification 7.3); never throws.
+ * tried. Answers `certificate-untrusted` or, for time stamping, `timestamp-certificate-untrusted`, with the words of Go's x509
+ * (specification 7.3, step 3); never throws.
  */
 export function findPath(
   leaf: X509Certificate,
@@ -59,7 +60,10 @@ export function findPath(
   return untrusted(closest.detail)
 }
 
-/** Why the certificates of a path are not all valid at `at` (ms since 1970), in the words of specification 7.3, step 6; undefined: they are. */
+/**
+ * Why the certificates of a path are not all valid, or its authority not in service, at `at` (ms since 1970), in the words of
+ * specification 7.3, step 6; undefined: they are.
+ */
 export function whyNotValidAt(path: CertificatePath, at: number): string | undefined {
   for (const [i, certificate] of path.certificates.entries()) {
     const facts = factsOf(certificate)
@@ -128,7 +132,10 @@ function whyNotIssuer(issuer: CertificateFacts, below: readonly CertificateFacts
   return whyNotUsable(issuer, at)
 }
 
-/** Why a path that leads to an anchor is none: every name below an authority must be one that it may sign for. Only asked at the anchor, since before that strangers could make it costly. */
+/**
+ * Why a path that leads to an anchor is none: every name below an authority must be one that it may sign for. Only asked at the anchor,
+ * since before that strangers could make it costly.
+ */
 function whyNotNamed(path: readonly CertificateFacts[]): string | undefined {
   for (const [i, issuer] of path.entries()) {
     for (const [j, certificate] of path.slice(0, i).entries()) {

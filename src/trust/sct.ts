@@ -3,6 +3,7 @@ import type { X509Certificate } from '@sigstore/core'
 import { ASN1Obj } from '@sigstore/core'
 import type { Reason } from '../verdict/reason.ts'
 import { quoted } from '../verdict/reason.ts'
+import { encodingOf } from './certificate.ts'
 import type { LogKey } from './material.ts'
 import type { CertificatePath } from './path.ts'
 
@@ -23,8 +24,8 @@ type Timestamp = {
 
 /**
  * Why the certificate transparency logs `logs` did not all see the leaf of `path` (RFC 6962, section 3; specification 7.3, step 3);
- * undefined: they did. Every embedded timestamp must verify, not only one (Q32), by a log that was in service then. The path must be one that `findPath` found,
- * since its second certificate says who issued the leaf. At most 16 timestamps. Answers `sct-missing`, `sct-no-keys`,
+ * undefined: they did. Every embedded timestamp must verify, not only one (Q32), by a log that was in service then. The path must be one
+ * that `findPath` found, since its second certificate says who issued the leaf. At most 16 timestamps. Answers `sct-missing`, `sct-no-keys`,
  * `sct-unknown-log`, `sct-invalid`; never throws.
  */
 export function whySctsNotBelieved(path: CertificatePath, logs: readonly LogKey[]): Reason | undefined {
@@ -67,8 +68,9 @@ function timeText(at: number): string {
 /** The hash of the issuer's key, and the certificate as it was before the timestamps were put in. */
 function precertificateEntry(leaf: X509Certificate, issuer: X509Certificate): Buffer | undefined {
   try {
-    const parts = leaf.tbsCertificate.subs.map((part) => (part.tag.isContextSpecific(3) ? withoutTimestamps(part) : part.toDER()))
-    const tbs = der(0x30, Buffer.concat(parts))
+    const { tbsCertificate } = leaf
+    const parts = tbsCertificate.subs.map((part) => (part.tag.isContextSpecific(3) ? withoutTimestamps(part) : encodingOf(part)))
+    const tbs = encodingOf(new ASN1Obj(tbsCertificate.tag, Buffer.concat(parts), []))
     return Buffer.concat([createHash('sha256').update(issuer.publicKey).digest(), number(tbs.length, 3), tbs])
   } catch {
     return undefined
@@ -76,14 +78,11 @@ function precertificateEntry(leaf: X509Certificate, issuer: X509Certificate): Bu
 }
 
 function withoutTimestamps(extensions: ASN1Obj): Buffer {
-  const others = (extensions.subs[0]?.subs ?? []).filter((extension) => extension.subs[0]?.toOID() !== SCT_LIST)
-  return others.length === 0 ? Buffer.alloc(0) : der(0xa3, der(0x30, Buffer.concat(others.map((extension) => extension.toDER()))))
-}
-
-function der(tag: number, content: Buffer): Buffer {
-  const { length } = content
-  const size = length < 0x80 ? number(length, 1) : length < 0x100 ? number(0x8100 + length, 2) : number(0x820000 + length, 3)
-  return Buffer.concat([number(tag, 1), size, content])
+  const [list] = extensions.subs
+  const others = list?.subs.filter((extension) => extension.subs[0]?.toOID() !== SCT_LIST) ?? []
+  if (!list || others.length === 0) return Buffer.alloc(0)
+  const shorter = encodingOf(new ASN1Obj(list.tag, Buffer.concat(others.map(encodingOf)), []))
+  return encodingOf(new ASN1Obj(extensions.tag, shorter, []))
 }
 
 /** Big-endian. A certificate has at most 8 KiB, so two bytes hold every length. */

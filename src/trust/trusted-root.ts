@@ -4,7 +4,7 @@ import type { Json, JsonObject } from '../image/json.ts'
 import { isJsonObject, readJson } from '../image/json.ts'
 import type { Read } from '../verdict/read.ts'
 import { quoted, sentenceOf } from '../verdict/reason.ts'
-import { factsOf, MAX_CHAIN_CERTIFICATES, readCertificates } from './certificate.ts'
+import { encodingOf, factsOf, MAX_CHAIN_CERTIFICATES, readCertificate } from './certificate.ts'
 import type { PublicKey } from './key.ts'
 import { readPkcs1, readSubjectPublicKeyInfo } from './key.ts'
 import type { CertificateAuthority, LogKey, TrustMaterial, Validity } from './material.ts'
@@ -51,7 +51,7 @@ export function readTrustedRoot(bytes: Uint8Array | string, name: string): Read<
 /** Puts trust material together, with the hash of its name and content; `until` and `warnings` are no part of it. */
 export function trustMaterial(material: Omit<TrustMaterial, 'hash'>): TrustMaterial {
   const valid = ({ from, until }: Validity): unknown => [from, until ?? null]
-  const ders = (certificates: readonly X509Certificate[]): unknown => certificates.map((c) => c.root.toDER().toString('base64'))
+  const ders = (certificates: readonly X509Certificate[]): unknown => certificates.map((c) => encodingOf(c.root).toString('base64'))
   const authorities = (all: readonly CertificateAuthority[]): unknown =>
     all.map((a) => [a.uri, ders(a.roots), ders(a.intermediates), valid(a.valid)])
   const logs = (all: readonly LogKey[]): unknown => all.map((l) => [l.id, l.hash, l.url, valid(l.valid)])
@@ -155,11 +155,10 @@ function certificates(value: Json | undefined, at: string): readonly X509Certifi
   if (list.length === 0) throw new Malformed(`${at} is empty`)
   if (list.length > MAX_CHAIN_CERTIFICATES)
     throw new Malformed(`${at}: number of certificates (${list.length}) exceeded the limit (${MAX_CHAIN_CERTIFICATES})`)
-  return list.flatMap((item, i) => {
+  return list.map((item, i) => {
     const path = `${at}[${i}]`
     const der = base64(object(item, path)['rawBytes'], `${path}.rawBytes`)
-    const read = der[0] === 0x30 ? readCertificates(der) : undefined
-    if (!read) throw new Malformed(`${path}.rawBytes: it is not a certificate in DER`)
+    const read = readCertificate(der)
     if (!read.ok) throw new Malformed(`${path}.rawBytes: ${sentenceOf(read.reason)}`)
     return read.value
   })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { X509Certificate as NodeCertificate } from 'node:crypto'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { factsOf, isSignedBy, MAX_CERTIFICATE_BYTES, readCertificates } from '../../src/trust/certificate.ts'
+import { encodingOf, factsOf, isSignedBy, MAX_CERTIFICATE_BYTES, readCertificates } from '../../src/trust/certificate.ts'
 import type { CertificateFacts } from '../../src/trust/certificate.ts'
 import { sentenceOf } from '../../src/verdict/reason.ts'
 import type { KeyKind, Made } from './authority.ts'
@@ -81,7 +81,11 @@ for (const [title, bytes, detail] of [
   ['a byte behind the DER in PEM', mintLeaf(root, { trailing: Buffer.from([0]) }).pem, 'it is not a certificate in DER'],
   ['two in DER', Buffer.concat([leaf.der, root.der]), 'it is not a certificate in DER'],
   ['the first half of DER', leaf.der.subarray(0, 200), 'it is not a certificate in DER'],
-  ['something else in DER', sequence(sequence(), sequence(), der(0x03, Buffer.from([0]))), 'it is not a certificate of version 3'],
+  [
+    'something else in DER',
+    sequence(sequence(der(0x04, Buffer.alloc(200))), sequence(), der(0x03, Buffer.from([0]))),
+    'it is not a certificate of version 3',
+  ],
 ] as const) {
   test(`certificates are refused: ${title}`, () => assert.equal(why(bytes), detail))
 }
@@ -154,6 +158,7 @@ for (const [title, made, detail] of [
     { extensions: [{ oid: '2.5.29.30', value: sequence(der(0xa0, sequence(dns('a'), der(0x80, Buffer.from([1]))))) }] },
     'it is not a certificate in DER',
   ],
+  ['with name constraints that permit nothing', { permitted: [] }, 'its name constraints are malformed'],
   [
     'with 65 extensions',
     { extensions: Array.from({ length: 65 }, (_, i) => ({ oid: `1.2.3.${i}`, value: sequence() })) },
@@ -269,6 +274,20 @@ test('no bit of a certificate can be changed and its signature still verify', ()
       if (got.ok) for (const certificate of got.value) assert.equal(isSignedBy(certificate, intermediate.certificate), false)
     }),
     { numRuns: 2000 },
+  )
+})
+
+test('what is verified is what was read: the encoding of every object is the bytes that it was read from', () => {
+  const { root: object } = leaf.certificate
+  assert.ok(encodingOf(object).equals(leaf.der))
+  fc.assert(
+    fc.property(fc.nat(leaf.der.length - 1), fc.integer({ min: 1, max: 255 }), (index, xor) => {
+      const changed = Buffer.from(leaf.der)
+      changed[index] = (changed[index] ?? 0) ^ xor
+      const got = readCertificates(changed)
+      if (got.ok) for (const { root: read } of got.value) assert.ok(encodingOf(read).equals(changed) && read.toDER().equals(changed))
+    }),
+    { numRuns: 500 },
   )
 })
 

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { TrustedRoot } from '@sigstore/protobuf-specs'
 import { toTrustMaterial } from '@sigstore/verify'
-import { isSignedBy } from '../../src/trust/certificate.ts'
+import { isSignedBy, readCertificates } from '../../src/trust/certificate.ts'
 import { findPath } from '../../src/trust/path.ts'
 import embedded from '../../src/trust/public-root.json' with { type: 'json' }
 import { publicRoot, publicRootExpires, publicTufRoot, stagingRoot } from '../../src/trust/public-root.ts'
+import { whySctsNotBelieved } from '../../src/trust/sct.ts'
 
 test('the public Sigstore instance is trusted without any network', () => {
   const root = publicRoot()
@@ -49,4 +51,21 @@ test('another implementation reads the same logs and authorities from the embedd
     ours.certificateAuthorities.map(({ valid, roots, intermediates }) => [valid.from, roots.length + intermediates.length]),
     theirs.certificateAuthorities.map(({ validFor, certChain }) => [validFor.start.getTime(), certChain.length]),
   )
+})
+
+test('a certificate of the public Fulcio for a workflow leads to it, and its log saw it', () => {
+  // Of the beacon of the client conformance suite, whose token everybody may use.
+  const read = readCertificates(readFileSync(new URL('../fixtures/fulcio/workflow.pem', import.meta.url)))
+  assert.ok(read.ok)
+  const [leaf] = read.value
+  assert.ok(leaf)
+  const { certificateAuthorities, certificateLogs } = publicRoot()
+  const then = leaf.notBefore.getTime()
+  const path = findPath(leaf, [], certificateAuthorities, 'code-signing', then)
+  assert.ok(path.ok)
+  assert.equal(path.value.certificates.length, 3)
+  assert.equal(path.value.until - then, 10 * 60 * 1000)
+  assert.equal(whySctsNotBelieved(path.value, certificateLogs), undefined)
+  assert.equal(whySctsNotBelieved(path.value, certificateLogs.slice(0, 1))?.code, 'sct-unknown-log')
+  assert.ok(!findPath(leaf, [], stagingRoot().certificateAuthorities, 'code-signing', then).ok)
 })

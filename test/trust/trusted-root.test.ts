@@ -220,7 +220,7 @@ for (const [title, document, detail] of [
   [
     'with a certificate in PEM',
     ca({ certChain: { certificates: [{ rawBytes: Buffer.from(root.pem).toString('base64') }] } }),
-    'certificateAuthorities[0].certChain.certificates[0].rawBytes: it is not a certificate in DER',
+    'certificateAuthorities[0].certChain.certificates[0].rawBytes: the certificate cannot be read: it is not a certificate in DER',
   ],
   [
     'without any root',
