@@ -98,7 +98,7 @@ function signedContent(content: Logged['content']): Uint8Array | { readonly sha2
 }
 
 type Algorithms = { readonly [name: string]: 'sha256' | 'sha384' | 'sha512' }
-const SHA256_ONLY: Algorithms = { sha256: 'sha256' }
+const SHA256_ONLY: Algorithms = { sha256: 'sha256', SHA2_256: 'sha256' }
 const ALGORITHMS: Algorithms = {
   sha256: 'sha256',
   sha384: 'sha384',

@@ -5,6 +5,7 @@ import { isJsonObject, readJson } from '../image/json.ts'
 import type { LogKey, Validity } from '../trust/material.ts'
 import type { Read } from '../verdict/read.ts'
 import { decodeBase64 } from './base64.ts'
+import type { Checkpoint } from './checkpoint.ts'
 import { isNamed, isSignedBy, readCheckpoint, whyNotSignedBy } from './checkpoint.ts'
 import type { Logged } from './log-body.ts'
 import { MAX_BODY_BYTES, whyNotAbout } from './log-body.ts'
@@ -82,7 +83,7 @@ export function verifyLogEntry(entry: LogEntry, about: Logged, logs: readonly Lo
   const [log, ...others] = logs.filter((l) => isNamed(entry.logId, l, checkpoint))
   if (!log) return refuse(UNKNOWN_LOG[entry.from])
   // The time and everything else is looked at only once the log's own signature stands (lesson 22).
-  const unproven = whyNotPromised(entry, log) ?? whyNotIncluded(entry, log)
+  const unproven = whyNotPromised(entry, log) ?? whyNotIncluded(entry, checkpoint, log)
   if (unproven !== undefined) return refuse(unproven)
 
   const at = entry.promise && entry.integratedTime > 0 ? entry.integratedTime * 1000 : undefined
@@ -119,21 +120,18 @@ function whyNotPromised({ from, body, logId, index, integratedTime, promise }: L
   return from === 'search' ? 'verifying signedEntryTimestamp: unable to verify SET' : 'unable to verify SET'
 }
 
-function whyNotIncluded({ from, body, proof }: LogEntry, log: LogKey): string | undefined {
-  if (!proof) return from === 'annotation' || from === 'bundle-v0.1' ? undefined : 'inclusion proof not provided'
-  const why = whyNotProven(body, proof, log)
+function whyNotIncluded({ from, body, proof }: LogEntry, checkpoint: Checkpoint | undefined, log: LogKey): string | undefined {
+  if (!proof || !checkpoint) return from === 'annotation' || from === 'bundle-v0.1' ? undefined : 'inclusion proof not provided'
+  const why = whyNotProven(body, proof, checkpoint) ?? whyNotSignedBy(checkpoint, log)
   return why === undefined ? undefined : `verifying inclusion proof: ${why}`
 }
 
-function whyNotProven(body: Buffer, { index, size, root, hashes, checkpoint }: InclusionProof, log: LogKey): string | undefined {
-  const tree = readCheckpoint(checkpoint)
-  if (typeof tree === 'string') return tree
-  if (tree.size !== size) return `the checkpoint is of a tree of ${tree.size} entries, the proof of one of ${size}`
-  if (!tree.root.equals(root)) return 'the checkpoint has another root hash than the proof'
+function whyNotProven(body: Buffer, { index, size, root, hashes }: InclusionProof, checkpoint: Checkpoint): string | undefined {
+  if (checkpoint.size !== size) return `the checkpoint is of a tree of ${checkpoint.size} entries, the proof of one of ${size}`
+  if (!checkpoint.root.equals(root)) return 'the checkpoint has another root hash than the proof'
   const computed = rootOfProof(leafHash(body), index, size, hashes)
   if (!computed) return `a proof of ${hashes.length} hashes does not lead from entry ${index} to the root of ${size} entries`
-  if (!computed.equals(root)) return 'calculated root does not match the root hash'
-  return whyNotSignedBy(tree, log)
+  return computed.equals(root) ? undefined : 'calculated root does not match the root hash'
 }
 
 function refused(from: LogEntry['from'], detail: string): Read<never> {
