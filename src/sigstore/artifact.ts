@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto'
-import { constants, publicDecrypt } from 'node:crypto'
+import { constants, createHash, publicDecrypt } from 'node:crypto'
 import { p256 } from '@noble/curves/nist.js'
 import type { Bundle } from '@sigstore/bundle'
 import type { Digest } from '../image/digest.ts'
@@ -90,24 +90,31 @@ function verifyMessage(
         const why = whyArtifactNotSigned(key, artifact, signature)
         return why ? refused(why) : { ok: true, value: signature }
       },
-      // Nobody signed it, and it is still refused when it is that of something else: then the bundle was mixed up.
-      whyNotClaimed: () =>
-        isSameDigest(messageDigest, artifact)
-          ? undefined
-          : { code: 'bundle-signature-invalid', detail: 'provided artifact digest does not match digest in message signature' },
+      whyNotClaimed: () => whyOtherDigest(messageDigest, artifact),
     },
     terms,
     at,
   )
 }
 
-const SHA2_256 = 1 // HashAlgorithm of sigstore_common.proto
+/** HashAlgorithm of sigstore_common.proto. */
+const MESSAGE_HASHES: { readonly [algorithm: number]: 'sha256' | 'sha384' | 'sha512' | undefined } = {
+  1: 'sha256',
+  2: 'sha384',
+  3: 'sha512',
+}
 
-function isSameDigest(
+/** Nobody signed the digest beside a signature, and one that is of something else is refused all the same: then the bundle was mixed up. */
+function whyOtherDigest(
   { algorithm, digest }: Content<'messageSignature'>['messageSignature']['messageDigest'],
   artifact: Artifact,
-): boolean {
-  return Number(algorithm) !== SHA2_256 || digest.toString('hex') === artifact.digest
+): Reason | undefined {
+  const hash = MESSAGE_HASHES[algorithm]
+  const other = (detail: string): Reason => ({ code: 'bundle-signature-invalid', detail })
+  if (!hash) return other('the algorithm of the digest in message signature is not one of SHA2_256, SHA2_384, SHA2_512')
+  if (hash !== 'sha256' && !artifact.bytes) return { code: 'artifact-bytes-needed' }
+  const own = artifact.bytes && hash !== 'sha256' ? createHash(hash).update(artifact.bytes).digest('hex') : artifact.digest
+  return digest.toString('hex') === own ? undefined : other('provided artifact digest does not match digest in message signature')
 }
 
 function whyArtifactNotSigned(key: PublicKey, { bytes, digest }: Artifact, signature: Uint8Array): Reason | undefined {

@@ -93,12 +93,20 @@ for (const type of ['p256', 'p384', 'p521', 'rsa2048', 'ed25519'] as const)
 
 test('a digest beside the signature that is not that of the file is refused, although nobody signed it', () => {
   const { bundle } = sigstore.signBlob({ bytes })
-  const messageDigest = { algorithm: 'SHA2_256', digest: Buffer.from(otherDigest, 'hex').toString('base64') }
-  const mixed = encoded({ ...bundle, messageSignature: { ...bundle.messageSignature, messageDigest } })
-  assert.equal(
-    said(mixed, { digest, bytes }),
-    'failed to verify signature: provided artifact digest does not match digest in message signature',
-  )
+  const OTHER = 'provided artifact digest does not match digest in message signature'
+  const with384 = (of: Buffer) => ({ algorithm: 'SHA2_384', digest: createHash('sha384').update(of).digest('base64') })
+  for (const [messageDigest, words] of [
+    [{ algorithm: 'SHA2_256', digest: Buffer.from(otherDigest, 'hex').toString('base64') }, `failed to verify signature: ${OTHER}`],
+    [with384(other), `failed to verify signature: ${OTHER}`],
+    [with384(bytes), 'verified'],
+    [
+      { algorithm: null, digest: '' },
+      'failed to verify signature: the algorithm of the digest in message signature is not one of SHA2_256, SHA2_384, SHA2_512',
+    ],
+  ] as const) {
+    const mixed = encoded({ ...bundle, messageSignature: { ...bundle.messageSignature, messageDigest } })
+    assert.equal(said(mixed, { digest, bytes }), words)
+  }
 })
 
 test('what was not verified is no verified artifact', () => {
