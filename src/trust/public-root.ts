@@ -13,7 +13,7 @@ export const publicRootExpires: number = expiryOf(publicTufRoot)
 
 let parsed: TrustMaterial | undefined
 
-/** What is trusted of the public Sigstore instance without any network, as `@sigstore/tuf` brings it along. Read at the first call: 2 ms. */
+/** What is trusted of the public Sigstore instance, as `@sigstore/tuf` brings it along, without any network. Read at the first call. */
 export function publicRoot(): TrustMaterial {
   parsed ??= { ...read(embedded.trustedRoot, 'the public Sigstore instance'), until: publicRootExpires }
   return parsed

@@ -25,8 +25,8 @@ type Timestamp = {
 /**
  * Why the certificate transparency logs `logs` did not all see the leaf of `path` (RFC 6962, section 3; specification 7.3, step 3);
  * undefined: they did. Every embedded timestamp must verify, not only one (Q32), by a log that was in service then. The path must be one
- * that `findPath` found, since its second certificate says who issued the leaf. At most 16 timestamps. Answers `sct-missing`, `sct-no-keys`,
- * `sct-unknown-log`, `sct-invalid`; never throws.
+ * that `findPath` found, since its second certificate says who issued the leaf. At most 16 timestamps. Answers `sct-missing`,
+ * `sct-no-keys`, `sct-unknown-log`, `sct-invalid`; never throws.
  */
 export function whySctsNotBelieved(path: CertificatePath, logs: readonly LogKey[]): Reason | undefined {
   const [leaf, issuer] = path.certificates

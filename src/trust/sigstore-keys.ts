@@ -28,7 +28,7 @@ export function readSigstoreKeys(spec: unknown, name: string): Read<TrustMateria
   return { ok: true, value: trustMaterial({ name, ...material, until: undefined }) }
 }
 
-/** What is wrong with `spec.sigstoreKeys`, as the validating webhook says it (specification 2.6, T11 to T17); empty: nothing. Never throws. */
+/** What is wrong with `spec.sigstoreKeys`, as the validating webhook says it (specification 2.6, T11–T17); empty: nothing. Never throws. */
 export function whyNotSigstoreKeys(spec: unknown): readonly Diagnostic[] {
   return read(spec).problems
 }
