@@ -43,7 +43,7 @@ export function openMetrics(): Metrics {
   })
   const registryRequests = new Counter({
     name: 'sealgate_registry_requests_total',
-    help: 'Requests to registries, and to transparency logs (host="log")',
+    help: 'Requests to registries, to transparency logs (host="log") and to TUF repositories (host="tuf")',
     labelNames: ['outcome', 'host'],
     registers,
   })
@@ -73,6 +73,18 @@ export function openMetrics(): Metrics {
   const keyless = new Gauge({
     name: 'sealgate_without_policies_keyless',
     help: '1 while there is no policy at all and images are verified keyless against the public Sigstore instance',
+    registers,
+  })
+  const trustRoots = new Gauge({
+    name: 'sealgate_trust_roots',
+    help: 'TrustRoots by whether they can be believed; a stale one is in force, though its last refresh failed',
+    labelNames: ['state'],
+    registers,
+  })
+  const trust = new Gauge({
+    name: 'sealgate_trust_expiry_timestamp_seconds',
+    help: 'When what is trusted ends unless it is refreshed: of the Sigstore instance (of="sigstore"), and the first of the TrustRoots',
+    labelNames: ['of'],
     registers,
   })
   const certificate = new Gauge({
@@ -105,6 +117,12 @@ export function openMetrics(): Metrics {
       policies.set({ state: 'broken' }, broken)
     },
     withoutPoliciesKeyless: (inForce) => keyless.set(inForce ? 1 : 0),
+    trustRoots(inForce, stale, broken) {
+      trustRoots.set({ state: 'in-force' }, inForce)
+      trustRoots.set({ state: 'stale' }, stale)
+      trustRoots.set({ state: 'broken' }, broken)
+    },
+    trustEnds: (of, at) => (at === undefined ? trust.remove({ of }) : trust.set({ of }, at)),
     watchContact(age) {
       const gauge: Gauge = new Gauge({
         name: 'sealgate_api_contact_age_seconds',

@@ -1,8 +1,8 @@
 import type { Outcome } from '../verdict/decision.ts'
 import type { Code } from '../verdict/reason.ts'
 
-/** What a registry's host is to us; a transparency log is counted beside them. Never its name: names come from whoever creates a Pod, and a label for each would fill the memory. */
-export type HostClass = 'mirror' | 'public' | 'private' | 'loopback' | 'log'
+/** What a registry's host is to us; transparency logs and TUF repositories are counted beside them. Never its name: names come from whoever creates a Pod, and a label for each would fill the memory. */
+export type HostClass = 'mirror' | 'public' | 'private' | 'loopback' | 'log' | 'tuf'
 export type RegistryOutcome = 'found' | 'absent' | 'refused' | 'limited' | 'failed' | 'timeout'
 export type InternalError = 'answer' | 'unhandled-rejection' | 'uncaught-exception' | 'compile'
 
@@ -22,6 +22,10 @@ export interface Metrics {
   failedInside(where: InternalError): void
   policies(inForce: number, broken: number): void
   withoutPoliciesKeyless(inForce: boolean): void
+  /** TrustRoots by whether they can be believed; `stale` ones are in force, though their last refresh failed. */
+  trustRoots(inForce: number, stale: number, broken: number): void
+  /** Seconds since 1970 at which what is trusted ends unless it is refreshed: of the Sigstore instance, or the first of the TrustRoots. Undefined: never. */
+  trustEnds(of: 'sigstore' | 'trust-roots', at: number | undefined): void
   /** Asked at each scrape: milliseconds since the API server was last heard of. */
   watchContact(age: () => number): void
   /** Seconds since 1970 at which the serving certificate ends. */
@@ -44,6 +48,8 @@ export const uncounted: Metrics = {
   failedInside: nothing,
   policies: nothing,
   withoutPoliciesKeyless: nothing,
+  trustRoots: nothing,
+  trustEnds: nothing,
   watchContact: nothing,
   certificateEnds: nothing,
   text: async () => '',
