@@ -80,6 +80,7 @@ export class Desk {
       {
         policies: new Map(objects),
         policiesIncomplete: this.#options.policiesIncomplete,
+        trustRoots: new Map(),
         secrets: new Map(),
         configMaps: new Map([['config-policy-controller', { data: settings }]]),
       },
@@ -151,7 +152,13 @@ function answerOf(admission: Admission): Answer {
 
 function clusterOf({ secrets = [], accountSecrets = [], secretsFail }: DeskOptions): Cluster {
   return {
-    objects: () => ({ policies: new Map(), policiesIncomplete: undefined, secrets: new Map(), configMaps: new Map() }),
+    objects: () => ({
+      policies: new Map(),
+      policiesIncomplete: undefined,
+      secrets: new Map(),
+      configMaps: new Map(),
+      trustRoots: new Map(),
+    }),
     onChange: () => {},
     waitingFor: () => [],
     pullSecretsOf: () => ({ state: 'found', value: accountSecrets }),

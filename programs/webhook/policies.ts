@@ -1,5 +1,6 @@
 import type { Snapshot } from '../../src/policy/compile.ts'
 import { compileInSteps, nothingKnown } from '../../src/policy/compile.ts'
+import { nothingFetched } from '../../src/policy/objects.ts'
 import type { Policy } from '../../src/policy/policy.ts'
 import { sentenceOf } from '../../src/verdict/reason.ts'
 import type { Cluster } from '../../src/world/cluster.ts'
@@ -55,7 +56,7 @@ function* compiling(
   metrics: Metrics,
 ): ReturnType<typeof compileInSteps> {
   try {
-    return yield* compileInSteps(cluster.objects(), systemNamespace, before)
+    return yield* compileInSteps(cluster.objects(), systemNamespace, before, nothingFetched())
   } catch (error) {
     // What was in force before may admit what the change was to refuse.
     metrics.failedInside('compile')

@@ -90,6 +90,7 @@ function clusterOf(policy: object): Cluster {
     policiesIncomplete: undefined,
     secrets: new Map(),
     configMaps: new Map(),
+    trustRoots: new Map(),
   }
   return {
     objects: () => objects,

@@ -6,7 +6,8 @@ import type { Reason } from '../verdict/reason.ts'
 import { sentenceOf } from '../verdict/reason.ts'
 import { compileGlob, whyDead } from './glob.ts'
 import { compileMatch } from './match.ts'
-import type { ClusterObjects } from './objects.ts'
+import type { ClusterObjects, Outside } from './objects.ts'
+import { nothingFetched } from './objects.ts'
 import type { Authority, Check, Policy, Source } from './policy.ts'
 import { predicateTypeOf } from './predicate-type.ts'
 import type { AuthoritySpec, KeyRef, PolicyObject } from './read.ts'
@@ -39,8 +40,13 @@ const SETTINGS = 'config-policy-controller'
  * Compiles what the cluster holds into what requests are judged by. Never throws for anything that an object says: a policy that cannot be
  * carried out stays, and refuses the images that it speaks about. `before` lends what has not changed.
  */
-export function compile(objects: ClusterObjects, systemNamespace: string, before: Snapshot = nothingKnown): Snapshot {
-  const compiling = compileInSteps(objects, systemNamespace, before)
+export function compile(
+  objects: ClusterObjects,
+  systemNamespace: string,
+  before: Snapshot = nothingKnown,
+  outside: Outside = nothingFetched(),
+): Snapshot {
+  const compiling = compileInSteps(objects, systemNamespace, before, outside)
   for (;;) {
     const step = compiling.next()
     if (step.done) return step.value
@@ -52,6 +58,7 @@ export function* compileInSteps(
   objects: ClusterObjects,
   systemNamespace: string,
   before: Snapshot,
+  _outside: Outside,
 ): Generator<undefined, Snapshot, undefined> {
   const configMap = objects.configMaps.get(SETTINGS)
   const data = isObject(configMap) && isObject(configMap['data']) ? configMap['data'] : {}

@@ -1,3 +1,7 @@
+import type { TrustMaterial } from '../trust/material.ts'
+import { publicRoot } from '../trust/public-root.ts'
+import type { Read } from '../verdict/read.ts'
+
 /**
  * What a snapshot is compiled from, as the API server or the manifests hold it. Everything here is foreign JSON: `policy/read.ts`
  * believes none of its shapes.
@@ -11,4 +15,24 @@ export type ClusterObjects = {
   readonly secrets: ReadonlyMap<string, object>
   /** ConfigMaps of the controller's namespace by name (`config-policy-controller` and, later, policy sources). */
   readonly configMaps: ReadonlyMap<string, object>
+  /** TrustRoot objects by name, as they are written. What they say is trusted is fetched and read elsewhere, and comes in `Outside`. */
+  readonly trustRoots: ReadonlyMap<string, object>
+}
+
+/**
+ * What policies refer to that lies outside of the cluster's objects, as it was fetched last. What could not be had is a reason; what is not
+ * there has not been fetched yet.
+ */
+export type Outside = {
+  /** The public Sigstore instance: embedded, or newer through TUF. */
+  readonly publicRoot: TrustMaterial
+  /** What each TrustRoot says, by its name. */
+  readonly trustRoots: ReadonlyMap<string, Read<TrustMaterial>>
+  /** Public keys (PEM) of key management services, by the URI that policies name (`awskms://…`). */
+  readonly kmsKeys: ReadonlyMap<string, Read<string>>
+}
+
+/** Nothing was fetched: only what is embedded is trusted. */
+export function nothingFetched(): Outside {
+  return { publicRoot: publicRoot(), trustRoots: new Map(), kmsKeys: new Map() }
 }

@@ -118,6 +118,7 @@ class Kubernetes implements Cluster {
       policiesIncomplete: this.#policies.why && `${this.#policies.resource}: ${this.#policies.why}`,
       secrets: new Map(this.#secrets.items),
       configMaps: new Map(this.#configMaps.items),
+      trustRoots: new Map(),
     }
     return this.#objects
   }

@@ -72,6 +72,7 @@ class Manifests implements Cluster {
     policiesIncomplete: 'the files are not read yet',
     secrets: new Map(),
     configMaps: new Map(),
+    trustRoots: new Map(),
   }
   #following: { close(): void } | undefined
   #updating: Promise<void> | undefined
@@ -333,7 +334,12 @@ function isSettled(file: File): boolean {
 function sorted(inForce: ReadonlyMap<string, FileObject>, systemNamespace: string): Omit<ClusterObjects, 'policiesIncomplete'> {
   const of = (kind: FileObject['kind'], namespace: string) =>
     new Map([...inForce.values()].filter((o) => o.kind === kind && o.namespace === namespace).map((o) => [o.name, o.object]))
-  return { policies: of('ClusterImagePolicy', ''), secrets: of('Secret', systemNamespace), configMaps: of('ConfigMap', systemNamespace) }
+  return {
+    policies: of('ClusterImagePolicy', ''),
+    secrets: of('Secret', systemNamespace),
+    configMaps: of('ConfigMap', systemNamespace),
+    trustRoots: of('TrustRoot', ''),
+  }
 }
 
 function keyOf(object: Pick<FileObject, 'kind' | 'namespace' | 'name'>): string {

@@ -12,7 +12,10 @@ const key = { key: { data: makeSigner().pem } }
 
 function asked(...authorities: readonly object[]) {
   const policies = new Map([['p', { spec: { images: [{ glob: '**' }], authorities } } as object]])
-  const [policy] = compile({ policies, policiesIncomplete: undefined, secrets: new Map(), configMaps: new Map() }, 'cosign-system').policies
+  const [policy] = compile(
+    { policies, policiesIncomplete: undefined, secrets: new Map(), configMaps: new Map(), trustRoots: new Map() },
+    'cosign-system',
+  ).policies
   assert.ok(policy)
   return ask(policy, image)
 }

@@ -17,7 +17,11 @@ function compiled(spec: unknown, more: Partial<ClusterObjects> = {}, before?: Sn
   const policies = new Map([
     ['p', { apiVersion: 'policy.sigstore.dev/v1beta1', kind: 'ClusterImagePolicy', metadata: { name: 'p' }, spec } as object],
   ])
-  return compile({ policies, policiesIncomplete: undefined, secrets: new Map(), configMaps: new Map(), ...more }, 'cosign-system', before)
+  return compile(
+    { policies, policiesIncomplete: undefined, secrets: new Map(), configMaps: new Map(), trustRoots: new Map(), ...more },
+    'cosign-system',
+    before,
+  )
 }
 
 function only(snapshot: Snapshot) {
@@ -340,14 +344,14 @@ test('a policy that did not change is the same object, so nothing is compiled tw
 test('policies stand in the order of their names, whatever order they came in', () => {
   const policies = new Map(['b', 'a', 'B', 'a.b'].map((name) => [name, { spec: withAuthority({}) } as object]))
   const names = compile(
-    { policies, policiesIncomplete: undefined, secrets: new Map(), configMaps: new Map() },
+    { policies, policiesIncomplete: undefined, secrets: new Map(), configMaps: new Map(), trustRoots: new Map() },
     'cosign-system',
   ).policies.map((p) => p.name)
   assert.deepEqual(names, ['B', 'a', 'a.b', 'b'])
 })
 
 test('an empty list that is not known to be complete is not «no policy at all»', () => {
-  const nothing = { policies: new Map(), secrets: new Map(), configMaps: new Map() }
+  const nothing = { policies: new Map(), secrets: new Map(), configMaps: new Map(), trustRoots: new Map() }
   assert.equal(compile({ ...nothing, policiesIncomplete: undefined }, 'cosign-system').unknownBecause, undefined)
   assert.equal(
     compile({ ...nothing, policiesIncomplete: 'the API server does not answer' }, 'cosign-system').unknownBecause,

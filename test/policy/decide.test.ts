@@ -25,7 +25,10 @@ function judgement(byTag: Found | undefined, byReferrers: Found | undefined, mor
   const policies = new Map([
     ['p', { spec: { images: [{ glob: '**' }], authorities: [{ name: 'a', key: { data: signer.pem }, ...more }] } } as object],
   ])
-  const [policy] = compile({ policies, policiesIncomplete: undefined, secrets: new Map(), configMaps: new Map() }, 'cosign-system').policies
+  const [policy] = compile(
+    { policies, policiesIncomplete: undefined, secrets: new Map(), configMaps: new Map(), trustRoots: new Map() },
+    'cosign-system',
+  ).policies
   assert.ok(policy)
   const gathered = new Map(
     ask(policy, image).flatMap((a) => {

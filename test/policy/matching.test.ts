@@ -10,7 +10,10 @@ const authorities = [{ static: { action: 'pass' } }]
 
 function speaking(specs: Readonly<Record<string, object>>, name = `registry.example/app@${digest}`, subject = pod) {
   const policies = new Map(Object.entries(specs).map(([policy, spec]) => [policy, { spec: { authorities, ...spec } } as object]))
-  const snapshot = compile({ policies, policiesIncomplete: undefined, secrets: new Map(), configMaps: new Map() }, 'cosign-system')
+  const snapshot = compile(
+    { policies, policiesIncomplete: undefined, secrets: new Map(), configMaps: new Map(), trustRoots: new Map() },
+    'cosign-system',
+  )
   const answer = matching(snapshot.policies, name, subject)
   return answer.ok ? answer.value.map((p) => p.name) : answer.reason.code
 }

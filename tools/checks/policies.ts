@@ -49,6 +49,7 @@ export async function outcomeOf(yaml: string): Promise<{ readonly becomes: strin
     policiesIncomplete: undefined,
     secrets: byName('Secret'),
     configMaps: byName('ConfigMap'),
+    trustRoots: byName('TrustRoot'),
   }
   const { policies: compiled, settingProblems } = compile(objects, NAMESPACE)
   const why = [

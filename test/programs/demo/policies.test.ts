@@ -8,7 +8,10 @@ import { compile } from '../../../src/policy/compile.ts'
 test('the example policies are sound: they refuse nothing by themselves and warn of nothing', () => {
   const objects = Object.values(examplePolicies(makeSigner().pem)).map((text) => parse(text) as { metadata: { name: string } })
   const policies = new Map(objects.map((object) => [object.metadata.name, object]))
-  const snapshot = compile({ policies, policiesIncomplete: undefined, secrets: new Map(), configMaps: new Map() }, 'cosign-system')
+  const snapshot = compile(
+    { policies, policiesIncomplete: undefined, secrets: new Map(), configMaps: new Map(), trustRoots: new Map() },
+    'cosign-system',
+  )
   assert.deepEqual(
     snapshot.policies.map((p) => [p.name, p.refuses, p.warnings]),
     [

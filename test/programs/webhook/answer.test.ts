@@ -27,7 +27,10 @@ function body(more: object = {}): Buffer {
 
 function snapshot(action: 'pass' | 'fail') {
   const policies = new Map([['p', { spec: { images: [{ glob: '**' }], authorities: [{ static: { action } }] } } as object]])
-  return compile({ policies, policiesIncomplete: undefined, secrets: new Map(), configMaps: new Map() }, 'cosign-system')
+  return compile(
+    { policies, policiesIncomplete: undefined, secrets: new Map(), configMaps: new Map(), trustRoots: new Map() },
+    'cosign-system',
+  )
 }
 
 async function ask(action: 'pass' | 'fail', bytes = body(), path = '/validations') {

@@ -15,6 +15,7 @@ function clusterOf(policies: Readonly<Record<string, object>>, more: Partial<Clu
     policiesIncomplete: undefined,
     secrets: new Map(),
     configMaps: new Map(),
+    trustRoots: new Map(),
     ...others,
   })
   let objects = make(policies, more)
