@@ -3,46 +3,57 @@ import { commands, flagOf, optionsOf } from './options.ts'
 import { notedEnvironment, notedFlags } from './upstream.ts'
 
 const DOES: Readonly<Record<Command, string>> = {
-  serve: 'answer the admission reviews of an API server, in a cluster or from files',
-  review: 'answer admission reviews from files, without a server',
-  explain: 'say why an image is admitted or refused, down to each signature',
-  demo: 'see images admitted and refused on this machine, with nothing to set up',
-  version: 'print the version',
-  help: 'print this, or the help of a command',
+  'serve': 'answer the admission reviews of an API server, in a cluster or from files',
+  'review': 'answer admission reviews from files, without a server',
+  'explain': 'say why an image is admitted or refused, down to each signature',
+  'verify-bundle': 'verify the signature of a file that lies beside it as a Sigstore bundle',
+  'demo': 'see images admitted and refused on this machine, with nothing to set up',
+  'version': 'print the version',
+  'help': 'print this, or the help of a command',
 }
 
 const USAGE: Readonly<Record<Command, string>> = {
-  serve: 'sealgate serve [--manifests PATH…] [OPTION…]',
-  review: 'sealgate review [--path PATH] [--manifests PATH]… [OPTION…] FILE|FOLDER|-…',
-  explain: 'sealgate explain IMAGE --manifests PATH [--object FILE] [--namespace NAMESPACE] [OPTION…]',
-  demo: 'sealgate demo [OPTION…]',
-  version: 'sealgate version',
-  help: 'sealgate help [COMMAND]',
+  'serve': 'sealgate serve [--manifests PATH…] [OPTION…]',
+  'review': 'sealgate review [--path PATH] [--manifests PATH]… [OPTION…] FILE|FOLDER|-…',
+  'explain': 'sealgate explain IMAGE --manifests PATH [--object FILE] [--namespace NAMESPACE] [OPTION…]',
+  'verify-bundle':
+    'sealgate verify-bundle --bundle FILE (--certificate-identity ID --certificate-oidc-issuer URL | --key FILE) FILE|sha256:HEX',
+  'demo': 'sealgate demo [OPTION…]',
+  'version': 'sealgate version',
+  'help': 'sealgate help [COMMAND]',
 }
 
 const MORE: Readonly<Record<Command, string>> = {
-  serve: `Lets a workload in only when each of its images satisfies every ClusterImagePolicy that speaks about it. With --manifests, the
+  'serve': `Lets a workload in only when each of its images satisfies every ClusterImagePolicy that speaks about it. With --manifests, the
 policies and what they need come from files; without, from the cluster. Ready when /readyz on the metrics port answers 200.
 SIGTERM lets requests under way finish; SIGINT ends at once.
 
   sealgate serve --manifests policies/
   sealgate serve --kubeconfig ~/.kube/config --port 9443 --log-level debug`,
-  review: `Answers each AdmissionReview as the webhook would, on standard output, one JSON line a file; \`-\` is standard input.
+  'review': `Answers each AdmissionReview as the webhook would, on standard output, one JSON line a file; \`-\` is standard input.
 Exit status: 0 when all are allowed, 1 when one is denied, 2 when one could not be asked.
 
   sealgate review --manifests policies/ review.json
   sealgate review --manifests policies/ --at 2026-01-31T12:00:00Z - < review.json`,
-  explain: `Judges a Pod made of IMAGE, or the object of --object, as the webhook would, and prints the decision as a tree: every policy,
+  'explain': `Judges a Pod made of IMAGE, or the object of --object, as the webhook would, and prints the decision as a tree: every policy,
 authority, signature and check with its outcome, what was found, and what to do. A tag is resolved first.
 Exit status: 0 when it is admitted, 1 when it is refused, 2 when it could not be asked.
 
   sealgate explain registry.example/team/app:v1 --manifests policies/
   sealgate explain --object deployment.yaml --manifests policies/ --json`,
-  demo: `Starts a registry on loopback with images that it signs on the spot, the webhook with example policies, and sends it the reviews
+  'verify-bundle': `Verifies that a Sigstore bundle signs a file, or what has this SHA-256 digest: itself or in a statement about it. Asked for are a
+certificate that a log of certificates has seen, or the key, and an entry of a transparency log. The options are those of the
+Sigstore client conformance protocol. What is found goes to standard output, why it is refused to standard error.
+Exit status: 0 when it is verified, 1 when it is refused, 2 when it could not be asked.
+
+  sealgate verify-bundle --bundle app.tgz.sigstore.json --certificate-identity me@example.com \\
+    --certificate-oidc-issuer https://accounts.google.com app.tgz
+  sealgate verify-bundle --bundle app.tgz.sigstore.json --key cosign.pub --trusted-root trusted_root.json app.tgz`,
+  'demo': `Starts a registry on loopback with images that it signs on the spot, the webhook with example policies, and sends it the reviews
 of a signed, an unsigned and a wrongly signed image. Then it keeps serving, and says what to try next. Ctrl-C ends it.
 It listens on 127.0.0.1 unless --address names another; a port that is taken is replaced by a free one, and said.`,
-  version: '',
-  help: '',
+  'version': '',
+  'help': '',
 }
 
 const GROUPS: Readonly<Record<Group, string>> = {
@@ -59,7 +70,8 @@ const WIDTH = 100 // columns of the help
 
 /** What `sealgate --help` prints. */
 export function overview(): string {
-  const lines = commands.map((c) => `  ${c.padEnd(9)} ${DOES[c]}`)
+  const width = Math.max(...commands.map((c) => c.length))
+  const lines = commands.map((c) => `  ${c.padEnd(width)}  ${DOES[c]}`)
   return `Sealgate lets a workload into a Kubernetes cluster only when its images are signed as the cluster's policies ask.
 
   sealgate COMMAND [OPTION…]

@@ -29,6 +29,8 @@ async function run(command: Command, given: readonly string[]): Promise<number> 
       return (await import('./review.ts')).review(parsed.settings, parsed.files)
     case 'explain':
       return (await import('./explain.ts')).explain(parsed.settings, parsed.files)
+    case 'verify-bundle':
+      return (await import('./verify-bundle.ts')).verifyBundle(parsed.settings, parsed.files)
     case 'demo':
       return (await import('../demo/main.ts')).demo(parsed.settings)
   }

@@ -2,7 +2,7 @@ import type { Mirror, Value } from './values.ts'
 import { duration, instant, mirror, oneOf, port, registryHost, text, toggle } from './values.ts'
 
 /** The commands, in the order the help shows them. */
-export const commands = ['serve', 'review', 'explain', 'demo', 'version', 'help'] as const
+export const commands = ['serve', 'review', 'explain', 'verify-bundle', 'demo', 'version', 'help'] as const
 export type Command = (typeof commands)[number]
 
 /** One row of the table below. The parser, every help text and docs/reference/options.md derive from it. */
@@ -59,9 +59,44 @@ export const options = {
     unsetText: 'default',
     help: 'the ServiceAccount of the Pod that is made of IMAGE: registries are asked with its pull secrets',
   }),
+  bundle: option<string>(text('FILE'), undefined, {
+    group: 'asked',
+    commands: ['verify-bundle'],
+    unsetText: 'none: it must be given',
+    help: 'the Sigstore bundle (JSON, v0.1 to v0.3)',
+  }),
+  certificateIdentity: option<string>(text('ID'), undefined, {
+    group: 'asked',
+    commands: ['verify-bundle'],
+    unsetText: 'none',
+    help: 'who must have signed: an alternative name of the certificate, compared as it stands',
+  }),
+  certificateOidcIssuer: option<string>(text('URL'), undefined, {
+    group: 'asked',
+    commands: ['verify-bundle'],
+    unsetText: 'none',
+    help: 'who must say so: the OpenID issuer in the certificate, compared as it stands',
+  }),
+  key: option<string>(text('FILE'), undefined, {
+    group: 'asked',
+    commands: ['verify-bundle'],
+    unsetText: 'none',
+    help: 'the public key (PEM) that must have signed, instead of a certificate',
+  }),
+  trustedRoot: option<string>(text('FILE'), undefined, {
+    group: 'asked',
+    commands: ['verify-bundle'],
+    unsetText: 'the public Sigstore instance',
+    help: 'whom to believe about certificates, logs and time: a Sigstore trusted root (JSON)',
+  }),
+  staging: option<boolean>(toggle, false, {
+    group: 'asked',
+    commands: ['verify-bundle'],
+    help: 'believe the staging instance of Sigstore instead of the public one',
+  }),
   json: option<boolean>(toggle, false, {
     group: 'asked',
-    commands: ['explain'],
+    commands: ['explain', 'verify-bundle'],
     help: 'print one object of JSON instead of text',
   }),
   manifests: repeatable<string>(text('PATH'), {
@@ -100,7 +135,7 @@ export const options = {
   }),
   at: option<Date>(instant, undefined, {
     group: 'clock',
-    commands: ['review', 'explain'],
+    commands: ['review', 'explain', 'verify-bundle'],
     unsetText: 'now',
     help: 'the instant at which everything is checked',
   }),

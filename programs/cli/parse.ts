@@ -94,7 +94,7 @@ function takesFiles(command: Command): boolean {
 
 /** Commands that end with their answer to what is named on the command line. */
 function isOffline(command: Command): boolean {
-  return command === 'review' || command === 'explain'
+  return command === 'review' || command === 'explain' || command === 'verify-bundle'
 }
 
 function unknown(command: Command, dashes: string, flag: string, known: readonly string[]): string {

@@ -92,6 +92,7 @@ export const catalogue = {
   'sct-unknown-log': row('fail', () => 'ctfe public key not found for payload. Check your TUF root (see cosign initialize) or set a custom key with env var SIGSTORE_CT_LOG_PUBLIC_KEY_FILE', 'compare the certificate transparency logs of the trust root with the one that logged the certificate'),
   'sct-invalid': row<{ detail: string }>('fail', (f) => `error verifying embedded SCT: ${f.detail}`, 'the certificate transparency log did not sign this certificate, or was not in service then: compare the logs of the trust root with those of the certificate authority'),
   'trust-root-unreadable': row<{ name: string; detail: string }>('fail', (f) => `the trust root ${quoted(f.name)} cannot be read: ${f.detail}`, 'correct the field that the message names'),
+  'trust-root-expired': row<{ name: string; until: string }>('fail', (f) => `the trust root ${quoted(f.name)} ended at ${f.until}`, 'give a newer one (--trusted-root), or use a newer version of Sealgate, which brings one along'),
   'ca-cert-unusable': row<{ detail: string }>('fail', (f) => `ca-cert cannot be used: ${f.detail}`, 'give keyless.ca-cert the certificate chain of the certificate authority as PEM'),
   'ca-cert-is-key': row('fail', () => 'ca-cert is a public key: no certificate can lead to it', 'give keyless.ca-cert the certificate chain of the certificate authority as PEM'),
 

@@ -3,7 +3,7 @@ import { root, type Check } from '../project.ts'
 
 const MAX_SECONDS = 20 // an example answers at once; one that serves belongs into a block that is not run
 
-/** A command of a ```console run block: what follows `$ `, what it must print, and the exit status that a comment `# exit N` names. */
+/** A command of a ```console run block: what follows `$ `, what it must print, and the exit status that a comment `# exit N` at its end names. */
 export type Example = { readonly line: number; readonly command: string; readonly status: number; readonly prints: readonly string[] }
 
 export const examples: Check = {
@@ -21,15 +21,17 @@ export function examplesIn(markdown: string): Example[] {
   const found: Example[] = []
   let inside = false
   let current: { line: number; command: string; status: number; prints: string[] } | undefined
+  const statusOf = (command: string): number => Number(/# exit (\d+)$/.exec(command)?.[1] ?? 0)
   for (const [at, line] of markdown.split('\n').entries()) {
     if (line.startsWith('```')) {
       inside = line === '```console run'
       current = undefined
     } else if (inside && line.startsWith('$ ')) {
-      current = { line: at + 1, command: line.slice(2), status: Number(/# exit (\d+)$/.exec(line)?.[1] ?? 0), prints: [] }
+      current = { line: at + 1, command: line.slice(2), status: statusOf(line), prints: [] }
       found.push(current)
     } else if (inside && current?.command.endsWith('\\') === true && current.prints.length === 0) {
       current.command += `\n${line}`
+      current.status = statusOf(line)
     } else if (inside) current?.prints.push(line)
   }
   return found

@@ -15,7 +15,7 @@ test('the options that every command with images shares are the same everywhere'
   }
 })
 
-test('the clock of checks is set offline only', () => deepEqual(options.at.commands, ['review', 'explain']))
+test('the clock of checks is set offline only', () => deepEqual(options.at.commands, ['review', 'explain', 'verify-bundle']))
 
 test('a name is written with dashes, a repeatable one in the singular', () => {
   const names: Name[] = ['metricsPort', 'tlsMinVersion', 'mirrors', 'insecureRegistries', 'registryCas', 'manifests']

@@ -72,7 +72,7 @@ for (const [command, given, text] of [
   ['serve', ['-prot', '1'], 'unknown option -prot: did you mean --port?'],
   ['serve', ['--policy-resync'], 'unknown option --policy-resync: did you mean --policy-resync-period?'],
   ['serve', ['--colour'], 'unknown option --colour: see sealgate serve --help'],
-  ['serve', ['--at', '2026-01-31T12:00:00Z'], 'unknown option --at: it belongs to sealgate review, explain'],
+  ['serve', ['--at', '2026-01-31T12:00:00Z'], 'unknown option --at: it belongs to sealgate review, explain, verify-bundle'],
   [
     'explain',
     ['--object', 'a', '--service-account', 'b'],

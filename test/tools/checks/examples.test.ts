@@ -9,7 +9,7 @@ const page = [
   '$ echo one; exit 3 # exit 3',
   'one',
   '$ echo two \\',
-  '  three',
+  '  three; exit 4 # exit 4',
   'two three',
   '```',
   '```console',
@@ -20,7 +20,7 @@ const page = [
 test('only blocks that say so are run, with what they print and how they end', () => {
   assert.deepEqual(examplesIn(page), [
     { line: 3, command: 'echo one; exit 3 # exit 3', status: 3, prints: ['one'] },
-    { line: 5, command: 'echo two \\\n  three', status: 0, prints: ['two three'] },
+    { line: 5, command: 'echo two \\\n  three; exit 4 # exit 4', status: 4, prints: ['two three'] },
   ])
 })
 
