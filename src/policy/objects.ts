@@ -17,6 +17,8 @@ export type ClusterObjects = {
   readonly configMaps: ReadonlyMap<string, object>
   /** TrustRoot objects by name, as they are written. What they say is trusted is fetched and read elsewhere, and comes in `Outside`. */
   readonly trustRoots: ReadonlyMap<string, object>
+  /** Why `trustRoots` may not be the complete list. Undefined: it is complete. */
+  readonly trustRootsIncomplete?: string | undefined
 }
 
 /**
@@ -24,9 +26,9 @@ export type ClusterObjects = {
  * there has not been fetched yet.
  */
 export type Outside = {
-  /** The public Sigstore instance: embedded, or newer through TUF. */
-  readonly publicRoot: TrustMaterial
-  /** What each TrustRoot says, by its name. */
+  /** The public Sigstore instance: embedded, or newer through TUF; or the one that the operator names instead. Past its `until` it is not believed. */
+  readonly publicRoot: Read<TrustMaterial>
+  /** What each TrustRoot says, by its name. Where TrustRoots could not be listed, the names that policies give say why. */
   readonly trustRoots: ReadonlyMap<string, Read<TrustMaterial>>
   /** Public keys (PEM) of key management services, by the URI that policies name (`awskms://…`). */
   readonly kmsKeys: ReadonlyMap<string, Read<string>>
@@ -34,5 +36,5 @@ export type Outside = {
 
 /** Nothing was fetched: only what is embedded is trusted. */
 export function nothingFetched(): Outside {
-  return { publicRoot: publicRoot(), trustRoots: new Map(), kmsKeys: new Map() }
+  return { publicRoot: { ok: true, value: publicRoot() }, trustRoots: new Map(), kmsKeys: new Map() }
 }

@@ -93,6 +93,9 @@ export const catalogue = {
   'sct-invalid': row<{ detail: string }>('fail', (f) => `error verifying embedded SCT: ${f.detail}`, 'the certificate transparency log did not sign this certificate, or was not in service then: compare the logs of the trust root with those of the certificate authority'),
   'trust-root-unreadable': row<{ name: string; detail: string }>('fail', (f) => `the trust root ${quoted(f.name)} cannot be read: ${f.detail}`, 'correct the field that the message names'),
   'trust-root-expired': row<{ name: string; until: string }>('fail', (f) => `the trust root ${quoted(f.name)} ended at ${f.until}`, 'give a newer one (--trusted-root), or use a newer version of Sealgate, which brings one along'),
+  'trust-root-not-fetched': row<{ name: string }>('unknown', (f) => `the trust root ${quoted(f.name)} has not been fetched yet`, 'this is not about the signature: try again in a moment; the log and the status of the TrustRoot say how fetching it goes'),
+  'trust-root-fetch-failed': row<{ name: string; detail: string }>('unknown', (f) => `the trust root ${quoted(f.name)} could not be fetched: ${f.detail}`, 'this is not about the signature: let the controller reach the TUF repository of the trust root, whose metadata must not have expired'),
+  'trust-roots-not-known': row<{ why: string }>('unknown', (f) => `the TrustRoots of the cluster are not known: ${f.why}`, 'this is not about the signature: install the CustomResourceDefinition of TrustRoots and let the controller list and watch them'),
   'ca-cert-unusable': row<{ detail: string }>('fail', (f) => `ca-cert cannot be used: ${f.detail}`, 'give keyless.ca-cert the certificate chain of the certificate authority as PEM'),
   'ca-cert-is-key': row('fail', () => 'ca-cert is a public key: no certificate can lead to it', 'give keyless.ca-cert the certificate chain of the certificate authority as PEM'),
 
