@@ -5,6 +5,8 @@ export type Resource = {
   readonly resource: string
   readonly kind: string
   readonly isNamespaced: boolean
+  /** Whether `status` is written by itself, at `/status`. */
+  readonly hasStatus?: boolean
 }
 
 /** An object as it is stored; what a client sends is completed by the store. */
@@ -27,6 +29,15 @@ export type WatchEvent = {
   readonly version: number
 }
 
+/** What a path means. */
+export type Located = {
+  readonly resource: Resource
+  readonly namespace: string
+  readonly name: string
+  /** Whether it is the object's status. */
+  readonly isStatus: boolean
+}
+
 const core = (resource: string, kind: string, isNamespaced = true): Resource => ({
   group: '',
   apiVersion: 'v1',
@@ -40,6 +51,15 @@ const policies = (version: string): Resource => ({
   resource: 'clusterimagepolicies',
   kind: 'ClusterImagePolicy',
   isNamespaced: false,
+  hasStatus: true,
+})
+const grouped = (apiVersion: string, resource: string, kind: string, more: Partial<Resource> = {}): Resource => ({
+  group: apiVersion.split('/')[0] ?? '',
+  apiVersion,
+  resource,
+  kind,
+  isNamespaced: false,
+  ...more,
 })
 
 /** The objects of a cluster, their versions, and the events since some version. */
@@ -49,6 +69,12 @@ export class ClusterStore {
     core('configmaps', 'ConfigMap'),
     core('serviceaccounts', 'ServiceAccount'),
     core('namespaces', 'Namespace', false),
+    core('events', 'Event'),
+    grouped('coordination.k8s.io/v1', 'leases', 'Lease', { isNamespaced: true }),
+    grouped('admissionregistration.k8s.io/v1', 'validatingwebhookconfigurations', 'ValidatingWebhookConfiguration'),
+    grouped('admissionregistration.k8s.io/v1', 'mutatingwebhookconfigurations', 'MutatingWebhookConfiguration'),
+    grouped('apiextensions.k8s.io/v1', 'customresourcedefinitions', 'CustomResourceDefinition', { hasStatus: true }),
+    grouped('policy.sigstore.dev/v1alpha1', 'trustroots', 'TrustRoot', { hasStatus: true }),
     policies('v1alpha1'),
     policies('v1beta1'),
   ]
@@ -107,7 +133,7 @@ export class ClusterStore {
     this.#pages.clear()
   }
 
-  get(resource: Resource, namespace: string, name: string): object | undefined {
+  get(resource: Resource, namespace: string, name: string): StoredObject | undefined {
     const object = this.#objects.get(keyOf(resource, namespace, name))
     return object && { ...object, apiVersion: resource.apiVersion }
   }
@@ -147,16 +173,17 @@ export class ClusterStore {
       })
   }
 
-  /** The resource, namespace and name that a path means. */
-  locate(path: string): { readonly resource: Resource; readonly namespace: string; readonly name: string } | undefined {
+  /** The resource, namespace, name and subresource that a path means. */
+  locate(path: string): Located | undefined {
     const found =
-      /^\/(?:api\/(?<core>v1)|apis\/(?<group>[^/]+\/[^/]+))(?:\/namespaces\/(?<namespace>[^/]+))?\/(?<resource>[^/]+)(?:\/(?<name>[^/]+))?$/.exec(
+      /^\/(?:api\/(?<core>v1)|apis\/(?<group>[^/]+\/[^/]+))(?:\/namespaces\/(?<namespace>[^/]+))?\/(?<resource>[^/]+)(?:\/(?<name>[^/]+))?(?:\/(?<sub>status))?$/.exec(
         path,
       )?.groups
     const resource = this.#resources.find(
       (r) => r.resource === found?.['resource'] && r.apiVersion === (found?.['core'] ?? found?.['group']),
     )
-    return found && resource && { resource, namespace: found['namespace'] ?? '', name: found['name'] ?? '' }
+    if (!found || !resource || (found['sub'] !== undefined && resource.hasStatus !== true)) return undefined
+    return { resource, namespace: found['namespace'] ?? '', name: found['name'] ?? '', isStatus: found['sub'] !== undefined }
   }
 
   #matching(resource: Resource, namespace: string, selector: string): StoredObject[] {

@@ -3,9 +3,10 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { ClusterStore, type Resource, type WatchEvent } from './cluster-store.ts'
+import { ClusterStore, type Located, type Resource, type WatchEvent } from './cluster-store.ts'
+import { type WriteVerb, verbOf, write } from './cluster-writes.ts'
 
-export type Verb = 'list' | 'watch' | 'get'
+export type Verb = 'list' | 'watch' | 'get' | WriteVerb
 
 /** A request that the API server was asked. `resource` is empty where the path is none. */
 export type ApiRequest = {
@@ -15,6 +16,8 @@ export type ApiRequest = {
   readonly name: string
   readonly url: string
   readonly authorization: string | undefined
+  /** What was sent, of writes. */
+  body: string
   status: number
 }
 
@@ -32,8 +35,8 @@ export type FakeClusterOptions = {
 export type Fault = {
   readonly verb?: Verb
   readonly resource?: string
-  /** `in-stream`: a watch is answered, then gives the Status as an ERROR event. `close`: the connection is closed. `hang`: nothing ever comes. `garbage`: an event that is not JSON. */
-  readonly how: 'status' | 'in-stream' | 'close' | 'hang' | 'garbage'
+  /** `in-stream`: a watch is answered, then gives the Status as an ERROR event. `close`: the connection is closed. `hang`: nothing ever comes. `garbage`: an event that is not JSON. `written`: a write is done, and the connection is closed before it is told. */
+  readonly how: 'status' | 'in-stream' | 'close' | 'hang' | 'garbage' | 'written'
   readonly status?: number
   readonly message?: string
   readonly retryAfter?: number
@@ -158,7 +161,9 @@ export class FakeCluster {
   #answer(request: IncomingMessage, response: ServerResponse): void {
     const url = new URL(request.url ?? '', this.url)
     const asked = this.store.locate(url.pathname)
-    const verb: Verb = asked?.name ? 'get' : url.searchParams.get('watch') === 'true' ? 'watch' : 'list'
+    const reading: Verb = asked?.name ? 'get' : url.searchParams.get('watch') === 'true' ? 'watch' : 'list'
+    const writing = verbOf(request.method ?? 'GET')
+    const verb = writing ?? reading
     const { authorization } = request.headers
     const entry: ApiRequest = {
       verb,
@@ -167,6 +172,7 @@ export class FakeCluster {
       name: asked?.name ?? '',
       url: request.url ?? '',
       authorization,
+      body: '',
       status: 0,
     }
     this.requests.push(entry)
@@ -190,6 +196,7 @@ export class FakeCluster {
         `${resource.resource}${name ? ` "${name}"` : ''} is forbidden: User "tester" cannot ${verb} resource "${resource.resource}" in API group "${resource.group}" ${where}`,
       )
     }
+    if (writing) return void this.#write(request, response, writing, asked, entry)
     if (verb === 'get') {
       const object = this.store.get(resource, namespace, name)
       return object ? this.#json(response, 200, object) : this.#status(response, 404, `${resource.resource} "${name}" not found`)
@@ -208,6 +215,15 @@ export class FakeCluster {
     this.#watch(response, { response, resource, namespace, selector, timers: [] }, url.searchParams, fault)
   }
 
+  async #write(request: IncomingMessage, response: ServerResponse, verb: WriteVerb, asked: Located, entry: ApiRequest): Promise<void> {
+    const chunks: Buffer[] = []
+    for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
+    entry.body = Buffer.concat(chunks).toString('utf8')
+    const written = write(this.store, verb, asked, entry.body, request.headers['content-type'] ?? '')
+    if (this.#faultFor(verb, entry.resource, 'written')) return void request.socket.destroy()
+    return written.object ? this.#json(response, written.code, written.object) : this.#status(response, written.code, written.message)
+  }
+
   #watch(response: ServerResponse, open: Open, query: URLSearchParams, fault: Fault | undefined): void {
     const version = query.get('resourceVersion') ?? ''
     const missed = this.store.since(open.resource, Number(version))
@@ -220,7 +236,7 @@ export class FakeCluster {
     response.on('close', () => this.#forget(open))
     for (const event of missed) this.#send(open, event)
     const bookmark = () =>
-      this.#write(open, {
+      this.#tell(open, {
         type: 'BOOKMARK',
         object: {
           kind: open.resource.kind,
@@ -241,15 +257,15 @@ export class FakeCluster {
     const { namespace, selector } = open
     if (namespace !== '' && event.object.metadata.namespace !== namespace) return
     if (!this.store.isSelected(event.object, selector)) return
-    this.#write(open, { type: event.type, object: { ...event.object, apiVersion: open.resource.apiVersion } })
+    this.#tell(open, { type: event.type, object: { ...event.object, apiVersion: open.resource.apiVersion } })
   }
 
   #endWith(open: Open, code: number, message: string): void {
-    this.#write(open, { type: 'ERROR', object: statusOf(code, message) })
+    this.#tell(open, { type: 'ERROR', object: statusOf(code, message) })
     open.response.end()
   }
 
-  #write(open: Open, event: object): void {
+  #tell(open: Open, event: object): void {
     if (this.#isDeaf(open)) return
     const line = Buffer.from(`${JSON.stringify(event)}\n`)
     const size = this.#options.pieces ?? line.length
@@ -272,9 +288,14 @@ export class FakeCluster {
     return tls?.clientCa === undefined
   }
 
-  #faultFor(verb: Verb, resource: string): Fault | undefined {
+  /** A fault that has its turn: `written` only when asked for. */
+  #faultFor(verb: Verb, resource: string, how?: 'written'): Fault | undefined {
     const found = this.#faults.find(
-      ({ fault, left }) => left > 0 && (fault.verb ?? verb) === verb && (fault.resource ?? resource) === resource,
+      ({ fault, left }) =>
+        left > 0 &&
+        (fault.verb ?? verb) === verb &&
+        (fault.resource ?? resource) === resource &&
+        (fault.how === 'written') === (how === 'written'),
     )
     if (found) found.left--
     return found?.fault
@@ -295,7 +316,9 @@ const REASONS: Readonly<Record<number, string>> = {
   401: 'Unauthorized',
   403: 'Forbidden',
   404: 'NotFound',
+  409: 'Conflict',
   410: 'Expired',
+  422: 'Invalid',
   429: 'TooManyRequests',
   500: 'InternalError',
 }

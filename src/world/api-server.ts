@@ -6,6 +6,7 @@ import type { Access } from './kubeconfig.ts'
 const CONNECT = 10_000 // ms for a connection with TLS
 const ANSWER = 30_000 // ms for a whole answer other than a watch; the API server itself gives up after 60 s
 const MAX_ANSWER = 16 * 1024 * 1024 // bytes; pages are made smaller when they are larger
+const MAX_WRITE = 3 * 1024 * 1024 // bytes of an object that is written; the API server takes no more
 const MAX_EVENT = 16 * 1024 * 1024 // bytes of one line of a watch; etcd takes objects of 1.5 MB
 const MAX_TEXT = 500 // characters of the API server's message that are kept
 const MAX_RETRY_AFTER = 60_000 // ms
@@ -21,6 +22,18 @@ export type ApiAnswer =
 export type WatchEnd = { readonly state: 'ended' } | { readonly state: 'silent' } | Exclude<ApiAnswer, { readonly state: 'answered' }>
 
 type Query = Readonly<Record<string, string>>
+
+/** What is done to an object: created in its collection, replaced, merged (RFC 7396) or deleted. */
+export type Write = 'create' | 'replace' | 'merge' | 'delete'
+
+const METHODS = { create: 'POST', replace: 'PUT', merge: 'PATCH', delete: 'DELETE' } as const
+
+type Asked = {
+  readonly method: 'GET' | (typeof METHODS)[Write]
+  readonly path: string
+  readonly query: Query
+  readonly body?: { readonly text: string; readonly type: string }
+}
 
 /** Requests to one API server. Every watch has a connection of its own, so that none stands behind another (HTTP/1.1). */
 export class ApiServer {
@@ -43,9 +56,24 @@ export class ApiServer {
 
   /** One answer, whole. Never rejects. */
   async get(path: string, query: Query, signal: AbortSignal, time: number = ANSWER): Promise<ApiAnswer> {
+    return this.#whole({ method: 'GET', path, query }, signal, time)
+  }
+
+  /**
+   * One write. It is not repeated here: after `failed` nobody knows whether it was done, and only who writes knows whether to do it twice.
+   * `body` is the object or, to delete one, the options. Never rejects.
+   */
+  async write(what: Write, path: string, body: object, signal: AbortSignal, time: number = ANSWER): Promise<ApiAnswer> {
+    const text = JSON.stringify(body)
+    if (Buffer.byteLength(text) > MAX_WRITE) return { state: 'too-large' }
+    const type = what === 'merge' ? 'application/merge-patch+json' : 'application/json'
+    return this.#whole({ method: METHODS[what], path, query: {}, body: { text, type } }, signal, time)
+  }
+
+  async #whole(asked: Asked, signal: AbortSignal, time: number): Promise<ApiAnswer> {
     const bound = AbortSignal.any([signal, AbortSignal.timeout(time)])
     try {
-      const response = await this.#request(path, query, bound)
+      const response = await this.#request(asked, bound)
       const text = await this.#body(response, MAX_ANSWER)
       if (text === undefined) return { state: 'too-large' }
       return answerOf(response, text)
@@ -69,7 +97,7 @@ export class ApiServer {
   ): Promise<WatchEnd> {
     const bound = AbortSignal.any([signal, AbortSignal.timeout(time)])
     try {
-      const response = await this.#request(path, { ...query, watch: 'true' }, bound)
+      const response = await this.#request({ method: 'GET', path, query: { ...query, watch: 'true' } }, bound)
       if (response.statusCode !== 200) {
         const answer = answerOf(response, (await this.#body(response, MAX_ANSWER)) ?? '')
         return answer.state === 'answered' ? { state: 'failed', text: `HTTP ${response.statusCode}` } : answer
@@ -89,24 +117,31 @@ export class ApiServer {
     }
   }
 
-  async #request(path: string, query: Query, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
-    let response = await this.#requestOnce(path, query, signal, false)
+  async #request(asked: Asked, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
+    let response = await this.#requestOnce(asked, signal, false)
     if (response.statusCode === 401) {
       await response.body.dump()
-      response = await this.#requestOnce(path, query, signal, true)
+      response = await this.#requestOnce(asked, signal, true)
     }
     return response
   }
 
-  async #requestOnce(path: string, query: Query, signal: AbortSignal, anew: boolean): Promise<Dispatcher.ResponseData> {
+  async #requestOnce({ method, path, query, body }: Asked, signal: AbortSignal, anew: boolean): Promise<Dispatcher.ResponseData> {
     const credentials = await this.#access.credentials(anew)
     const dispatcher = this.#dispatcherFor(credentials.tls)
     const search = new URLSearchParams(query).toString()
     const url = `${this.#access.server}${path}${search === '' ? '' : `?${search}`}`
     const response = await request(url, {
+      method,
       dispatcher,
       signal,
-      headers: { ...credentials.headers, 'accept': 'application/json', 'user-agent': 'sealgate' },
+      headers: {
+        ...credentials.headers,
+        'accept': 'application/json',
+        'user-agent': 'sealgate',
+        ...(body && { 'content-type': body.type }),
+      },
+      ...(body && { body: body.text }),
       bodyTimeout: 0,
     })
     this.#lastContact = performance.now()
@@ -188,7 +223,8 @@ function answerOf(response: Dispatcher.ResponseData, text: string): ApiAnswer {
     body = undefined
   }
   const status = response.statusCode
-  if (status === 200) return isObject(body) ? { state: 'answered', body } : { state: 'failed', text: 'the answer is not JSON' }
+  if (status >= 200 && status < 300)
+    return isObject(body) ? { state: 'answered', body } : { state: 'failed', text: 'the answer is not JSON' }
   return { state: 'refused', status, text: statusText(body, status), retryAfter: retryAfterOf(response.headers['retry-after']) }
 }
 

@@ -42,6 +42,45 @@ test('an answer is JSON; a refusal is the message of the API server', async (t) 
   assert.deepEqual(await api.get(SECRETS, {}, never), { state: 'refused', status: 429, text: 'too many requests', retryAfter: 3000 })
 })
 
+test('an object is created, replaced, merged and deleted; what came too late is a refusal', async (t) => {
+  const { fake, api } = await served(t)
+  const secret = (data: object, more: object = {}) => ({ kind: 'Secret', metadata: { name: 's', ...more }, data })
+  const created = await api.write('create', SECRETS, secret({ a: 'MQ==' }), never)
+  assert.ok(created.state === 'answered')
+  assert.equal((await api.write('create', SECRETS, secret({}), never)).state, 'refused')
+  const { resourceVersion } = created.body['metadata'] as { resourceVersion: string }
+  assert.equal((await api.write('merge', `${SECRETS}/s`, { data: { b: 'Mg==' } }, never)).state, 'answered')
+  const late = await api.write('replace', `${SECRETS}/s`, secret({}, { resourceVersion }), never)
+  assert.deepEqual(
+    [late.state === 'refused' && late.status, late.state === 'refused' && late.text],
+    [
+      409,
+      'Operation cannot be fulfilled on secrets "s": the object has been modified; please apply your changes to the latest version and try again',
+    ],
+  )
+  const found = await api.get(`${SECRETS}/s`, {}, never)
+  assert.deepEqual(found.state === 'answered' && found.body['data'], { a: 'MQ==', b: 'Mg==' })
+  assert.equal((await api.write('delete', `${SECRETS}/s`, {}, never)).state, 'answered')
+  assert.equal((await api.get(`${SECRETS}/s`, {}, never)).state, 'refused')
+  assert.deepEqual([fake.count('create'), fake.count('patch'), fake.count('update'), fake.count('delete')], [2, 1, 1, 1])
+})
+
+test('a write without an answer is a failure, and is not repeated', async (t) => {
+  const { fake, api } = await served(t)
+  fake.fail({ verb: 'create', how: 'written' })
+  const failed = await api.write('create', SECRETS, { kind: 'Secret', metadata: { name: 's' } }, never)
+  assert.equal(failed.state, 'failed')
+  assert.equal(fake.count('create'), 1)
+  assert.equal((await api.get(`${SECRETS}/s`, {}, never)).state, 'answered')
+})
+
+test('an object that is too large is not sent', async (t) => {
+  const { fake, api } = await served(t)
+  const large = { kind: 'Secret', metadata: { name: 's' }, data: { a: 'x'.repeat(3 * 1024 * 1024) } }
+  assert.deepEqual(await api.write('create', SECRETS, large, never), { state: 'too-large' })
+  assert.equal(fake.requests.length, 0)
+})
+
 test('an API server that does not answer in time, or at all, is a failure', async (t) => {
   const { fake, api } = await served(t)
   const takeBack = fake.fail({ how: 'hang' })
