@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { Digest } from '../image/digest.ts'
 import { hexOf } from '../image/digest.ts'
 import type { Annotations, Descriptor, ImageIndex, ImageManifest } from '../image/manifest.ts'
@@ -18,6 +19,8 @@ import type { Registry } from './registry.ts'
 
 const MAX_REFERRERS_FETCHED = 100 // referrers of one image that are looked into; each costs two requests
 const MAX_GATHERED_BYTES = 32 * 1024 * 1024 // of all signatures or attestations of one image in one place: they are held until it is judged
+const MUCH_BYTES = 64 * 1024 // of a manifest from which on others have their turn before it is read: 1 MiB of it takes some 3 ms
+const MUCH_PIECES = 50 // that one manifest holds, from which on others have their turn between the steps: 1,000 take 1 to 3 ms each
 const LARGE = 1024 * 1024 // bytes of a blob from which on only a few are fetched at the same time
 
 const ENVELOPE_TYPE = 'application/vnd.dsse.envelope.v1+json'
@@ -97,6 +100,7 @@ async function byTag(source: Source, tag: string, kind: Kind): Promise<Found> {
   const fetched = await source.registry.manifest(source.place, tag, source.access.keychain, source.signal)
   if (fetched.state === 'absent') return { state: 'absent' }
   if (fetched.state === 'failed') return { state: 'unknown', reason: fetched.reason, tried: fetched.tried }
+  await afterOthers(fetched.value.bytes.length > MUCH_BYTES)
   const reference = `${source.place.registry}/${source.place.repository}:${tag}`
   const manifest = readManifest(fetched.value.bytes, fetched.value.mediaType)
   if (!manifest.ok) return { state: 'unknown', reason: { code: 'registry-malformed', text: `${reference}: ${manifest.detail}` }, tried: [] }
@@ -146,6 +150,7 @@ async function referrer(source: Source, digest: Digest, entry: Descriptor, kind:
     return fetched.state === 'found' ? { ...fetched, value: fetched.value.bytes } : fetched
   })
   if (!content.ok) return { pieces: [], failure: content }
+  await afterOthers(content.bytes.length > MUCH_BYTES)
   const manifest = readManifest(content.bytes, entry.mediaType)
   const held = manifest.ok ? kind.heldBy(manifest.value, digest) : undefined
   if (!held) return { pieces: [] }
@@ -165,12 +170,15 @@ async function withContent(
   pieces: readonly Piece[],
   kind: Kind,
 ): Promise<{ readonly signatures: readonly SignatureEvidence[]; readonly beyond: number }> {
+  await afterOthers(pieces.length > MUCH_PIECES)
   const affordable = within(pieces, kind)
   const distinct = new Map(affordable.map((piece) => [keyOf(piece.content), piece]))
+  await afterOthers(pieces.length > MUCH_PIECES)
   const fetched = await fanOut(
     [...distinct],
     async ([key, { content, form }]) => [key, await blob(source, content, kind.max[form])] as const,
   )
+  await afterOthers(pieces.length > MUCH_PIECES)
   const blobs = new Map(fetched)
   const signatures = affordable.map((piece): SignatureEvidence => {
     const found = blobs.get(keyOf(piece.content))
@@ -180,6 +188,11 @@ async function withContent(
     return { form: 'annotations', manifest, layer, annotations: piece.annotations, payload: bytes }
   })
   return { signatures, beyond: pieces.length - affordable.length }
+}
+
+/** Lets others have their turn, where what follows is so much that they would wait for it. */
+async function afterOthers(isMuch: boolean): Promise<void> {
+  if (isMuch) await setImmediate()
 }
 
 /** The pieces that are held in memory together. One that is too large by itself is not fetched, so it costs nothing and says why. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import type { Put } from '../../fakes/registry-content.ts'
 import { FakeRegistry } from '../../fakes/registry.ts'
 import type { Pushed } from '../../fakes/signer.ts'
@@ -20,6 +21,8 @@ let fake: FakeRegistry
 let registry: Registry
 let memory: Memory
 let repositories = 0
+/** Told of each question to the memory and to the registry, while a test wants to know. */
+let onStep: (step: 'memory' | 'registry') => void = () => {}
 before(async () => {
   fake = await FakeRegistry.start()
   registry = new Registry({
@@ -28,11 +31,12 @@ before(async () => {
     ca: () => [],
     proxy: NO_PROXY,
     userAgent: 'sealgate-test',
-    count: () => {},
+    count: () => onStep('registry'),
   })
 })
 beforeEach(() => {
-  memory = new Memory({ maxPassBytes: 1000, maxContentBytes: 1_000_000 })
+  onStep = () => {}
+  memory = new Memory({ maxPassBytes: 1000, maxContentBytes: 1_000_000, count: () => onStep('memory') })
   fake.seen.length = 0
   fake.behave()
 })
@@ -96,6 +100,29 @@ describe('by tag', () => {
     assert.equal(fake.seen.filter((s) => s.path.includes('/blobs/')).length, 1)
     await asked('signatures-by-tag', repository, image)
     assert.equal(fake.seen.filter((s) => s.path.includes('/blobs/')).length, 1)
+  })
+
+  test('others have their turn between the steps of reading hundreds of signatures, though all of them are remembered', async () => {
+    const { image, repository, push } = pushed()
+    const signatures = Array.from({ length: 400 }, (_, i) => signOldForm(signer, image.digest, { optional: { i } }))
+    push(signatureManifest(image.digest, signatures))
+    await asked('signatures-by-tag', repository, image)
+    let turn = 0
+    let isDone = false
+    const others = (async () => {
+      for (; !isDone; turn++) await setImmediate()
+    })()
+    const seen: { readonly step: string; readonly turn: number }[] = []
+    onStep = (step) => seen.push({ step, turn })
+    const found = await asked('signatures-by-tag', repository, image)
+    const end = turn
+    isDone = true
+    await others
+    assert.equal(found.state === 'found' && found.signatures.length, 400)
+    const answered = seen.findLast(({ step }) => step === 'registry')?.turn ?? 0
+    const looked = seen.filter(({ step }) => step === 'memory').map((s) => s.turn)
+    assert.ok((looked[0] ?? 0) - answered >= 3, 'before the manifest is read, after it, and before the payloads are looked for')
+    assert.ok(end - (looked.at(-1) ?? 0) >= 1, 'before the signatures are put together')
   })
 
   test('no tag is no signature', async () => {

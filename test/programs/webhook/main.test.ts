@@ -1,12 +1,12 @@
 import { deepEqual, equal, match, ok } from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite, test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { post } from './client.ts'
+import { certificate, post } from './client.ts'
 
 const main = fileURLToPath(new URL('../../../programs/cli/main.ts', import.meta.url))
 const IMAGE = `ghcr.io/acme/web@sha256:${'a'.repeat(64)}`
@@ -223,6 +223,40 @@ suite('sealgate serve', { concurrency: 4 }, () => {
     t.after(() => second.process.kill('SIGKILL'))
     equal(await second.exit(), 2)
     ok(second.stderr.includes(`127.0.0.1:${webhook} is taken: choose another port with --port`), second.stderr)
+  })
+
+  test('at the start nothing is imported but what every request needs: a package for some policies waits until one needs it', async (t) => {
+    const at = await folder(t)
+    await writeFile(join(at, 'tls.crt'), certificate.certificate)
+    await writeFile(join(at, 'tls.key'), certificate.key)
+    const noting = `import { registerHooks } from 'node:module'
+      import { writeFileSync } from 'node:fs'
+      const packages = new Set()
+      registerHooks({ load(url, context, next) {
+        const name = url.split('/node_modules/').at(-1).match(/^(@[^/]+\\/)?[^/:]+(?=\\/)/)
+        if (url.includes('/node_modules/') && name) packages.add(name[0])
+        return next(url, context)
+      } })
+      process.on('exit', () => writeFileSync(${JSON.stringify(join(at, 'imported.json'))}, JSON.stringify([...packages])))`
+    const served = await serve(t, at, { node: ['--import', `data:text/javascript,${encodeURIComponent(noting)}`] }, [
+      '--tls-cert',
+      join(at, 'tls.crt'),
+      '--tls-key',
+      join(at, 'tls.key'),
+    ])
+    await served.line('ready')
+    served.process.kill('SIGTERM')
+    equal(await served.exit(), 0)
+    const imported = JSON.parse(await readFile(join(at, 'imported.json'), 'utf8')) as readonly string[]
+    ok(imported.includes('undici'), `${imported.length} packages were noted`)
+    const { dependencies } = JSON.parse(await readFile(new URL('../../../package.json', import.meta.url), 'utf8')) as {
+      readonly dependencies: Readonly<Record<string, string>>
+    }
+    deepEqual(
+      imported.filter((name) => name in dependencies).toSorted(),
+      ['@noble/curves', '@sigstore/bundle', '@sigstore/core', 'lru-cache', 'pino', 'prom-client', 're2js', 'undici', 'yaml'],
+      'a further package makes every start longer: import it where it is first needed',
+    )
   })
 
   test('the ConfigMap config-logging changes the level while it runs', async (t) => {
