@@ -11,18 +11,20 @@ import { readReference, withDigest } from './image/reference.ts'
 import type { Ask, Credentials, ImageAtDigest } from './policy/ask.ts'
 import { ask, keyOf } from './policy/ask.ts'
 import type { Snapshot } from './policy/compile.ts'
-import type { Judgement } from './policy/decide.ts'
-import { decide } from './policy/decide.ts'
+import type { LogQuery } from './policy/decide.ts'
+import { decide, judgementOf, questionOfPolicy } from './policy/decide.ts'
 import { matching } from './policy/matching.ts'
 import type { Policy } from './policy/policy.ts'
 import type { Subject } from './policy/subject.ts'
 import type { Found } from './sigstore/evidence.ts'
+import type { LogEntry } from './sigstore/log-entry.ts'
 import type { Decision, Question } from './verdict/decision.ts'
 import { allOf, because } from './verdict/decision.ts'
 import { errorText, warningLines } from './verdict/diagnostic.ts'
 import { enforce } from './verdict/enforce.ts'
+import { signerOf } from './verdict/message.ts'
 import type { Read } from './verdict/read.ts'
-import type { Code } from './verdict/reason.ts'
+import type { Code, Reason } from './verdict/reason.ts'
 import { sentenceOf } from './verdict/reason.ts'
 
 /** When the answer must have left, on the clock of `Surroundings`. */
@@ -36,8 +38,11 @@ export interface Access {
   scope(registry: string, repository: string): string
 }
 
-/** A decision, and for how many ms at most it holds; undefined when nothing that it rests on ends. */
-export type Judged = { readonly decision: Decision; readonly goodFor: number | undefined }
+/** A decision, and for how many ms at most it holds; undefined when nothing that it rests on ends. `note`: by whom, for later answers that remember it. */
+export type Judged = { readonly decision: Decision; readonly goodFor: number | undefined; readonly note: string }
+
+/** What searching a log gave, or why that could not be learnt. */
+export type LogSearched = readonly LogEntry[] | Reason
 
 /** What a request needs of the world, and all that it can reach of it. */
 export interface Surroundings<A extends Access = Access> {
@@ -45,10 +50,12 @@ export interface Surroundings<A extends Access = Access> {
   access(workload: Workload, credentials: Credentials): Promise<Read<A>>
   /** Never rejects; ends within its own bound. */
   gather(ask: Ask, access: A): Promise<Found>
+  /** Searches a transparency log. Never rejects; ends within its own bound. */
+  search(query: LogQuery): Promise<LogSearched>
   /** The digest that a tag means now, or why that could not be learnt within `budget` ms. Never rejects. */
   resolve(image: Reference, access: A, budget: number): Promise<Read<Digest>>
   /** One run at a time for equal keys; a pass is remembered for `ttl` ms, and nothing else is. */
-  once(key: string, ttl: number, work: () => Promise<Judged>): Promise<Decision | 'remembered'>
+  once(key: string, ttl: number, work: () => Promise<Judged>): Promise<Decision | { readonly remembered: string }>
   /** The work's result, or `late`; late work goes on to its own bound. */
   within<T>(work: Promise<T>, deadline: Deadline): Promise<T | 'late'>
   /** Milliseconds until the deadline, never negative. */
@@ -137,19 +144,24 @@ class Judging<A extends Access> {
 
   async image(written: string, paths: readonly string[]): Promise<Decision> {
     const question: Question = { about: 'image', written, paths }
-    const { policies, settings, unknownBecause } = this.#snapshot
+    const { policies, settings, fallback, unknownBecause } = this.#snapshot
     const reference = readReference(written)
     if (!reference) return because(question, { code: 'image-unparsable', image: written })
     if (unknownBecause !== undefined) return because(question, { code: 'policies-not-known', why: unknownBecause })
-    if (policies.length === 0 && settings.withoutPolicies === 'keyless') {
-      return because(question, settings.keyless === 'disabled' ? { code: 'keyless-disabled' } : { code: 'fallback-not-carried-out' })
-    }
+    if (policies.length === 0 && settings.withoutPolicies === 'keyless' && !fallback)
+      return because(question, { code: settings.keyless === 'disabled' ? 'keyless-disabled' : 'without-policies' })
     const image = await this.#atDigest(reference)
     if (!image) return this.#byTag(question, reference)
-    const speaking = matching(policies, image.name, this.#subject())
+    const speaking = matching(this.#policies(), image.name, this.#subject())
     if (!speaking.ok) return because(question, speaking.reason)
     const parts = await Promise.all(speaking.value.map((policy) => this.#policy(policy, image)))
     return allOf(question, parts, { code: 'no-matching-policies' })
+  }
+
+  /** Those in force; while there are none, what stands for them. */
+  #policies(): readonly Policy[] {
+    const { policies, fallback } = this.#snapshot
+    return policies.length === 0 && fallback ? [fallback] : policies
   }
 
   #subject(): Subject {
@@ -170,11 +182,11 @@ class Judging<A extends Access> {
    */
   async #byTag(question: Question, reference: Reference): Promise<Decision> {
     const name = unknownDigestName(reference)
-    const speaking = matching(this.#snapshot.policies, name, this.#subject())
+    const speaking = matching(this.#policies(), name, this.#subject())
     if (!speaking.ok) return because(question, speaking.reason)
     const notDigest = { code: 'image-not-digest', image: reference.written } as const
     const parts: Decision[] = speaking.value.map((policy) => {
-      const about = { about: 'policy', name: policy.name, mode: policy.mode } as const
+      const about = questionOfPolicy(policy)
       const whateverDigest = policy.globs.some((glob) => glob.matchesAnyDigest(name))
       return because(about, whateverDigest && isStaticPass(policy) ? { code: 'static-pass' } : notDigest)
     })
@@ -196,16 +208,8 @@ class Judging<A extends Access> {
   }
 
   async #policy(policy: Policy, image: ImageAtDigest): Promise<Decision> {
-    const question: Question = { about: 'policy', name: policy.name, mode: policy.mode }
-    const judgement: Judgement = {
-      policy,
-      image,
-      at: this.#around.now(),
-      gathered: new Map(),
-      verified: new Map(),
-      until: undefined,
-      turn: () => this.#around.turn(),
-    }
+    const question = questionOfPolicy(policy)
+    const judgement = judgementOf(policy, image, this.#around.now(), () => this.#around.turn())
     const asks = ask(policy, image)
     if (asks.length === 0 || isStaticPass(policy)) return decide(judgement)
 
@@ -224,22 +228,41 @@ class Judging<A extends Access> {
     ].join('\n')
     const decision = await this.#around.within(
       this.#around.once(key, this.#snapshot.settings.rememberPasses, async () => {
-        const gathering = new Map(
-          reach.map(([a, access]) => [keyOf(a), this.#around.gather(a, access).then((found) => [keyOf(a), found] as const)]),
-        )
+        // What has arrived takes itself out and says what it is.
+        const arriving = new Map<string, Promise<() => void>>()
+        for (const [a, access] of reach) {
+          const asked = keyOf(a)
+          const arrived = (found: Found): void => void (arriving.delete(asked) && judgement.gathered.set(asked, found))
+          arriving.set(
+            asked,
+            this.#around.gather(a, access).then((found) => () => arrived(found)),
+          )
+        }
         let latest = await decide(judgement)
-        while (gathering.size > 0 && (latest.outcome !== 'pass' || this.#around.isThorough === true)) {
-          const [arrived, found] = await Promise.race(gathering.values())
-          gathering.delete(arrived)
-          judgement.gathered.set(arrived, found)
+        for (;;) {
+          for (const [asked, query] of judgement.wanted) {
+            judgement.wanted.delete(asked)
+            const arrived = (found: LogSearched): void => void (arriving.delete(asked) && judgement.searched.set(asked, found))
+            arriving.set(
+              asked,
+              this.#around.search(query).then((found) => () => arrived(found)),
+            )
+          }
+          if (arriving.size === 0 || (latest.outcome === 'pass' && this.#around.isThorough !== true)) break
+          const arrive = await Promise.race(arriving.values())
+          arrive()
           latest = await decide(judgement)
         }
-        return { decision: latest, goodFor: judgement.until === undefined ? undefined : judgement.until - judgement.at }
+        return {
+          decision: latest,
+          goodFor: judgement.until === undefined ? undefined : judgement.until - judgement.at,
+          note: signerOf(latest),
+        }
       }),
       this.#deadline,
     )
     if (decision === 'late') return because(question, { code: 'deadline' })
-    return decision === 'remembered' ? because(question, { code: 'remembered' }) : decision
+    return 'remembered' in decision ? because(question, { code: 'remembered', note: decision.remembered }) : decision
   }
 
   #access(credentials: Credentials): Promise<Read<A> | 'late'> {

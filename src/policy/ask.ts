@@ -27,7 +27,8 @@ export function ask(policy: Policy, image: ImageAtDigest): readonly Ask[] {
   if (policy.refuses.length > 0) return []
   const asks = new Map<string, Ask>()
   for (const authority of policy.authorities) {
-    if (authority.check.by !== 'key' || authority.refuses.length > 0) continue
+    const { check, refuses } = authority
+    if ((check.by !== 'key' && check.by !== 'keyless') || refuses.length > 0) continue
     for (const a of lookups(authority, image)) asks.set(keyOf(a), a)
   }
   return [...asks.values()]

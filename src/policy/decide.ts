@@ -1,19 +1,28 @@
+import { createHash } from 'node:crypto'
 import type { VerifiedStatement } from '../sigstore/attestation.ts'
 import { verifyAttestation } from '../sigstore/attestation.ts'
 import type { Found, SignatureEvidence } from '../sigstore/evidence.ts'
-import type { Signer } from '../sigstore/signature.ts'
+import type { LogEntry } from '../sigstore/log-entry.ts'
+import type { Refused, Signer } from '../sigstore/signature.ts'
 import { verifySignature } from '../sigstore/signature.ts'
-import type { PublicKey } from '../trust/key.ts'
+import type { Terms } from '../sigstore/terms.ts'
 import type { Decision, Question } from '../verdict/decision.ts'
 import { allOf, anyOf, because } from '../verdict/decision.ts'
 import { byBytes } from '../verdict/diagnostic.ts'
-import type { Code } from '../verdict/reason.ts'
+import type { Code, Reason } from '../verdict/reason.ts'
 import type { Ask, ImageAtDigest } from './ask.ts'
 import { keyOf, lookups } from './ask.ts'
+import type { Demand } from './demand.ts'
 import type { Authority, Policy, WantedAttestation } from './policy.ts'
 
 /** Signatures, or attestations, tried per image and authority; beyond it the answer is unknown. Upstream's own bound on layers. */
 export const MAX_SIGNATURES_TRIED = 1000
+
+/** Searches of transparency logs for one policy and image; each is a request to the log, and whoever signs chooses how many there are. */
+export const MAX_LOG_SEARCHES = 10
+
+/** What a transparency log is to be searched for: signatures that came without their entry. */
+export type LogQuery = { readonly url: string; readonly proposals: readonly object[] }
 
 /** One judgement of one policy about one image. It remembers what it has verified, so that deciding again as evidence arrives costs nothing twice. */
 export type Judgement = {
@@ -23,7 +32,10 @@ export type Judgement = {
   readonly at: number
   /** Evidence by `keyOf(ask)`; what is not there has not come yet. */
   readonly gathered: Map<string, Found>
-  readonly verified: Map<SignatureEvidence, Map<PublicKey, Verified>>
+  readonly verified: Map<SignatureEvidence, Map<Demand, Verified>>
+  /** Searches that were asked for and not begun yet, by what they ask; whoever takes one out gives its answer to `searched` and decides again. */
+  readonly wanted: Map<string, LogQuery>
+  readonly searched: Map<string, readonly LogEntry[] | Reason | 'under way'>
   /** The earliest instant at which a fact ends that a verified signature rests on, in ms since 1970. */
   until: number | undefined
   /** Lets others have their turn: awaited after each signature, so that no judging holds up another request. */
@@ -33,10 +45,15 @@ export type Judgement = {
 /** What verifying one piece of evidence by one key gave; `statement` when it is an attestation that stands. */
 type Verified = { readonly decision: Decision; readonly statement?: VerifiedStatement }
 
+/** A judgement at its beginning. */
+export function judgementOf(policy: Policy, image: ImageAtDigest, at: number, turn: Judgement['turn']): Judgement {
+  return { policy, image, at, gathered: new Map(), verified: new Map(), wanted: new Map(), searched: new Map(), until: undefined, turn }
+}
+
 /** All that keeps the policy from judging, then any of its authorities: `authorities` are any-of, `refuses` spoil the whole policy. */
 export async function decide(judgement: Judgement): Promise<Decision> {
   const { policy } = judgement
-  const question: Question = { about: 'policy', name: policy.name, mode: policy.mode }
+  const question: Question = questionOfPolicy(policy)
   if (policy.refuses.length > 0) {
     return allOf(
       question,
@@ -53,6 +70,10 @@ export async function decide(judgement: Judgement): Promise<Decision> {
   return anyOf(question, parts, { code: 'policy-without-authorities', policy: policy.name })
 }
 
+export function questionOfPolicy({ name, mode, isFallback }: Policy): Question {
+  return { about: 'policy', name, mode, ...(isFallback && { isFallback }) }
+}
+
 async function authorityDecision(judgement: Judgement, authority: Authority): Promise<Decision> {
   const { check, name } = authority
   const of = authority.attestations.length > 0 ? ({ of: 'attestations' } as const) : {}
@@ -60,37 +81,44 @@ async function authorityDecision(judgement: Judgement, authority: Authority): Pr
   if (authority.refuses.length > 0) {
     return allOf(
       question,
-      authority.refuses.map((reason) => because({ about: 'check', check: 'the authority can be carried out' }, reason)),
+      authority.refuses.map((reason, i) =>
+        because({ about: 'check', check: 'the authority can be carried out', ...(i > 0 && { isAside: true }) }, reason),
+      ),
       { code: 'no-public-keys', authority: name },
     )
   }
   switch (check.by) {
     case 'static':
       return because(question, check.action === 'pass' ? { code: 'static-pass' } : { code: 'static-fail', message: check.message })
-    case 'key': {
-      if (check.keys.length === 0) return because(question, { code: 'no-public-keys', authority: name })
-      return authority.attestations.length > 0
-        ? attestationsDecision(judgement, authority, check.keys, question)
-        : signaturesDecision(judgement, authority, check.keys, question)
+    case 'key':
+    case 'keyless': {
+      if (check.demands.length === 0) return because(question, { code: 'no-public-keys', authority: name })
+      for (const { name: root, until } of authority.trust)
+        if (until !== undefined && until < judgement.at) return because(question, { code: 'trust-root-expired', name: root, until })
+      const decision =
+        authority.attestations.length > 0
+          ? await attestationsDecision(judgement, authority, check.demands, question)
+          : await signaturesDecision(judgement, authority, check.demands, question)
+      if (decision.outcome === 'pass') for (const { until } of authority.trust) restOn(judgement, until)
+      return decision
     }
-    case 'keyless':
     case 'none':
       return because(question, { code: 'no-public-keys', authority: name })
   }
 }
 
-/** Any signature by any key, wherever it lies, suffices (specification 7.4). */
+/** Any signature that meets any demand, wherever it lies, suffices (specification 7.4). */
 async function signaturesDecision(
   judgement: Judgement,
   authority: Authority,
-  keys: readonly PublicKey[],
+  demands: readonly Demand[],
   question: Question,
 ): Promise<Decision> {
   const parts: Decision[] = []
   let left = MAX_SIGNATURES_TRIED
   for (const ask of lookups(authority, judgement.image)) {
     const { lookup, tried } = await lookupDecision(judgement, ask, authority, left, {
-      one: (signature) => signatureDecision(judgement, signature, keys),
+      one: (signature) => signatureDecision(judgement, signature, demands),
       isEnough: (part) => part.outcome === 'pass',
     })
     left -= tried
@@ -102,12 +130,12 @@ async function signaturesDecision(
 
 /**
  * Each wanted attestation must be among those that stand (specification 7.5, 8.1), wherever it lies; another type is no failure. Of several
- * keys each must have attested. What was not found while a place could not be read is unknown.
+ * demands each must be met. What was not found while a place could not be read is unknown.
  */
 async function attestationsDecision(
   judgement: Judgement,
   authority: Authority,
-  keys: readonly PublicKey[],
+  demands: readonly Demand[],
   question: Question,
 ): Promise<Decision> {
   const standing: VerifiedStatement[] = []
@@ -115,12 +143,12 @@ async function attestationsDecision(
   const groups: Decision[] = []
   const unknown: Decision[] = []
   let left = MAX_SIGNATURES_TRIED
-  for (const key of keys) {
+  for (const demand of demands) {
     const parts: Decision[] = []
     for (const ask of lookups(authority, judgement.image)) {
       const { lookup, tried } = await lookupDecision(judgement, ask, authority, left, {
         one: async (evidence) => {
-          const { decision, statement } = await attestationDecision(judgement, evidence, key)
+          const { decision, statement } = await attestationDecision(judgement, evidence, demand)
           if (statement) standing.push(statement)
           return anyOf(questionOf(evidence), [decision], { code: 'no-attestations' })
         },
@@ -131,14 +159,14 @@ async function attestationsDecision(
       if (authority.attestations.every(wanted)) break
     }
     if (parts.every((p) => p.outcome !== 'pass')) return anyOf(question, parts, { code: 'no-public-keys', authority: authority.name })
-    groups.push(anyOf({ about: 'check', check: `attested with the key ${key.id.slice(0, 16)}` }, parts, { code: 'no-attestations' }))
+    groups.push(anyOf({ about: 'check', check: `attested by ${demand.signer}` }, parts, { code: 'no-attestations' }))
     unknown.push(...parts.filter((p) => p.outcome === 'unknown' || p.parts.some((part) => part.outcome === 'unknown')))
   }
   for (const of of authority.attestations) {
     const check: Question = { about: 'check', check: `there is an attestation of type ${of.written}` }
     const found = wanted(of)
     if (found) {
-      groups.push(because(check, { code: 'attested', predicateType: of.predicateType, keyId: keyIdOf(found.signer) }))
+      groups.push(because(check, attestedBy(found.signer, of.predicateType)))
       continue
     }
     const types = [...new Set(standing.map(({ statement }) => statement.predicateType))].toSorted(byBytes)
@@ -212,18 +240,14 @@ function questionOf({ form, manifest, layer }: SignatureEvidence): Question {
   return { about: 'signature', form, manifest, layer }
 }
 
-async function signatureDecision(judgement: Judgement, signature: SignatureEvidence, keys: readonly PublicKey[]): Promise<Decision> {
+async function signatureDecision(judgement: Judgement, signature: SignatureEvidence, demands: readonly Demand[]): Promise<Decision> {
   const parts: Decision[] = []
-  for (const key of keys) {
-    const { decision } = await once(judgement, signature, key, () => {
-      const answer = verifySignature(signature, judgement.image.digest, key, judgement.at)
-      return {
-        decision: because(
-          { about: 'check', check: `the key ${key.id.slice(0, 16)} signed this digest` },
-          answer.ok ? { code: 'signature-verified', keyId: keyIdOf(answer.signature.signer) } : answer.reason,
-        ),
-        until: answer.ok ? answer.signature.until : undefined,
-      }
+  for (const demand of demands) {
+    const { decision } = await once(judgement, signature, demand, 'signed', (terms, evidence) => {
+      const answer = verifySignature(evidence, judgement.image.digest, terms, judgement.at)
+      if (!answer.ok) return answer
+      const { signer, until } = answer.signature
+      return { ok: true, reason: signedBy(signer), until }
     })
     parts.push(decision)
     if (decision.outcome === 'pass') break
@@ -231,34 +255,66 @@ async function signatureDecision(judgement: Judgement, signature: SignatureEvide
   return anyOf(questionOf(signature), parts, { code: 'no-matching-signatures' })
 }
 
-function attestationDecision(judgement: Judgement, evidence: SignatureEvidence, key: PublicKey): Promise<Verified> {
-  return once(judgement, evidence, key, () => {
-    const answer = verifyAttestation(evidence, judgement.image.digest, key, judgement.at)
-    const check: Question = { about: 'check', check: `the key ${key.id.slice(0, 16)} attested this digest` }
-    if (!answer.ok) return { decision: because(check, answer.reason), until: undefined }
+function attestationDecision(judgement: Judgement, attestation: SignatureEvidence, demand: Demand): Promise<Verified> {
+  return once(judgement, attestation, demand, 'attested', (terms, evidence) => {
+    const answer = verifyAttestation(evidence, judgement.image.digest, terms, 'any', judgement.at)
+    if (!answer.ok) return answer
     const { statement } = answer
-    const attested = { code: 'attested', predicateType: statement.statement.predicateType, keyId: keyIdOf(statement.signer) } as const
-    return { decision: because(check, attested), statement, until: statement.until }
+    return { ok: true, reason: attestedBy(statement.signer, statement.statement.predicateType), until: statement.until, statement }
   })
 }
 
+type Passed = { readonly ok: true; readonly reason: Reason; readonly until: number | undefined; readonly statement?: VerifiedStatement }
+type Verify = (terms: Terms, evidence: SignatureEvidence) => Passed | Refused
+
+/** Each piece of evidence is verified once by each demand, and once more when a log was searched for its entry. */
 async function once(
   judgement: Judgement,
   evidence: SignatureEvidence,
-  key: PublicKey,
-  verify: () => Verified & { readonly until: number | undefined },
+  demand: Demand,
+  what: 'signed' | 'attested',
+  verify: Verify,
 ): Promise<Verified> {
-  const byKey = judgement.verified.get(evidence) ?? new Map<PublicKey, Verified>()
-  judgement.verified.set(evidence, byKey)
-  const before = byKey.get(key)
+  const byDemand = judgement.verified.get(evidence) ?? new Map<Demand, Verified>()
+  judgement.verified.set(evidence, byDemand)
+  const before = byDemand.get(demand)
   if (before) return before
-  const verified = verify()
-  if (verified.until !== undefined) judgement.until = Math.min(judgement.until ?? Infinity, verified.until)
-  byKey.set(key, verified)
+  const question: Question = { about: 'check', check: `${demand.signer} ${what} this digest` }
+  const answer = withSearch(judgement, demand[evidence.form], evidence, verify)
   await judgement.turn()
+  if (answer === 'under way') return { decision: because(question, { code: 'deadline' }) }
+  const statement = answer.ok ? answer.statement : undefined
+  const verified = { decision: because(question, answer.reason), ...(statement && { statement }) }
+  if (answer.ok) restOn(judgement, answer.until)
+  byDemand.set(demand, verified)
   return verified
 }
 
-function keyIdOf(signer: Signer): string {
-  return signer.by === 'key' ? signer.keyId : signer.fingerprint
+/** Where only a log entry is missing, and the log can be searched for it: what the search found, once it has. */
+function withSearch(judgement: Judgement, terms: Terms, evidence: SignatureEvidence, verify: Verify): Passed | Refused | 'under way' {
+  const answer = verify(terms, evidence)
+  const url = terms.log === 'ignored' ? undefined : terms.log.search
+  if (answer.ok || !answer.search || url === undefined) return answer
+  const query: LogQuery = { url, proposals: answer.search.proposals }
+  const key = createHash('sha256').update(JSON.stringify(query)).digest('hex')
+  const found = judgement.searched.get(key)
+  if (found !== undefined) return found === 'under way' ? found : verify(terms, { ...evidence, entries: found })
+  if (judgement.searched.size >= MAX_LOG_SEARCHES) return { ok: false, reason: { code: 'log-searches-too-many', limit: MAX_LOG_SEARCHES } }
+  judgement.wanted.set(key, query)
+  judgement.searched.set(key, 'under way')
+  return 'under way'
+}
+
+function restOn(judgement: Judgement, until: number | undefined): void {
+  if (until !== undefined) judgement.until = Math.min(judgement.until ?? Infinity, until)
+}
+
+function signedBy(signer: Signer): Reason {
+  if (signer.by === 'key') return { code: 'signature-verified', keyId: signer.keyId }
+  return { code: 'identity-verified', subjects: signer.subjects, issuer: signer.issuer }
+}
+
+function attestedBy(signer: Signer, predicateType: string): Reason {
+  if (signer.by === 'key') return { code: 'attested', predicateType, keyId: signer.keyId }
+  return { code: 'identity-attested', predicateType, subjects: signer.subjects, issuer: signer.issuer }
 }

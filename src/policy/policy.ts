@@ -1,6 +1,7 @@
 import type { Repository } from '../image/reference.ts'
-import type { PublicKey } from '../trust/key.ts'
+import type { TrustMaterial } from '../trust/material.ts'
 import type { Reason } from '../verdict/reason.ts'
+import type { Demand } from './demand.ts'
 import type { Glob } from './glob.ts'
 import type { Match } from './match.ts'
 
@@ -8,6 +9,8 @@ import type { Match } from './match.ts'
 export type Policy = {
   readonly name: string
   readonly mode: 'enforce' | 'warn'
+  /** Whether it stands for the policies that there are not. */
+  readonly isFallback?: true
   readonly globs: readonly Glob[]
   readonly match: readonly Match[]
   readonly authorities: readonly Authority[]
@@ -22,7 +25,7 @@ export type Policy = {
 export type Authority = {
   readonly name: string
   readonly check: Check
-  /** Why this authority refuses before any evidence is looked for: fields that are not carried out, no usable key. */
+  /** Why this authority refuses before any evidence is looked for: the specified text first, then what explains it. */
   readonly refuses: readonly Reason[]
   /** Where signatures lie when not beside the image. */
   readonly source: Source
@@ -30,12 +33,14 @@ export type Authority = {
   readonly attestations: readonly WantedAttestation[]
   /** `any` unless `signatureFormat` restricts it. */
   readonly format: 'any' | 'annotations' | 'bundle'
+  /** What it rests on: none of it counts past its end. */
+  readonly trust: readonly TrustMaterial[]
 }
 
 export type Check =
   | { readonly by: 'static'; readonly action: 'pass' | 'fail'; readonly message: string }
-  | { readonly by: 'key'; readonly keys: readonly PublicKey[] }
-  | { readonly by: 'keyless' }
+  /** Any of several keys; a keyless authority has one demand. */
+  | { readonly by: 'key' | 'keyless'; readonly demands: readonly Demand[] }
   | { readonly by: 'none' }
 
 /** `written` is the type as the policy names it, `predicateType` the URI that it stands for. */

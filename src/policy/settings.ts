@@ -12,6 +12,12 @@ export type Settings = {
   readonly tagResolutionFor: 'all' | 'pods'
   readonly withoutPolicies: 'keyless' | 'no-match-policy'
   readonly keyless: 'enabled' | 'disabled'
+  /** Whether `rfc3161timestamp` asks for a timestamp (Q11), or only verifies one that is there. */
+  readonly requireTimestamps: boolean
+  /** Whether `*` in `identities[].subject` stands for any text, or for itself. */
+  readonly subjectGlobs: boolean
+  /** Whether each platform's manifest of a multi-arch image must satisfy the policies too, not only the index. */
+  readonly verifyPlatformManifests: boolean
   /** Milliseconds that a policy's pass for an image is remembered; 0 is off. */
   readonly rememberPasses: number
   /** Milliseconds that a tag's digest is remembered; 0 is off, but concurrent askers share one request. */
@@ -26,6 +32,9 @@ export const defaultSettings: Settings = {
   tagResolutionFor: 'all',
   withoutPolicies: 'keyless',
   keyless: 'enabled',
+  requireTimestamps: true,
+  subjectGlobs: true,
+  verifyPlatformManifests: false,
   rememberPasses: 5 * 60_000,
   rememberTags: 0,
 }
@@ -98,6 +107,27 @@ export const settingRows = [
     'enabled or disabled',
     (t) => oneOf(t, ['enabled', 'disabled'] as const),
     'disabled refuses every keyless authority and the keyless fallback',
+  ),
+  row(
+    'require-timestamps',
+    'requireTimestamps',
+    'true or false',
+    boolean,
+    'whether an authority with rfc3161timestamp refuses a signature that has no timestamp; false only verifies those that are there',
+  ),
+  row(
+    'subject-globs',
+    'subjectGlobs',
+    'true or false',
+    boolean,
+    'whether `*` in the subject of an identity stands for any text (before the last `@` without `/` and `@`); false compares it as it is',
+  ),
+  row(
+    'verify-platform-manifests',
+    'verifyPlatformManifests',
+    'true or false',
+    boolean,
+    'whether the manifest of each platform of a multi-arch image must satisfy the policies too; false: a signature of the index suffices',
   ),
   row(
     'remember-passes',

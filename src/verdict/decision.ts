@@ -8,7 +8,8 @@ export type Outcome = 'pass' | 'fail' | 'unknown'
 export type Question =
   | { readonly about: 'request' }
   | { readonly about: 'image'; readonly written: string; readonly paths: readonly string[] }
-  | { readonly about: 'policy'; readonly name: string; readonly mode: 'enforce' | 'warn' }
+  /** `isFallback`: what images are judged by while there is no policy at all. */
+  | { readonly about: 'policy'; readonly name: string; readonly mode: 'enforce' | 'warn'; readonly isFallback?: true }
   /** `image` is the reference's `Name()`; `by` chooses the specified prefix of the refusal. */
   | {
       readonly about: 'authority'
@@ -20,7 +21,8 @@ export type Question =
   /** One place where signatures, or attestations, were looked for. `.sig` tag: the specified first line of a refusal comes from here. */
   | { readonly about: 'lookup'; readonly place: 'tag' | 'referrers'; readonly where: string; readonly of?: 'attestations' }
   | { readonly about: 'signature'; readonly form: 'annotations' | 'bundle'; readonly manifest: string; readonly layer: number }
-  | { readonly about: 'check'; readonly check: string }
+  /** `isAside`: it only explains the one before. */
+  | { readonly about: 'check'; readonly check: string; readonly isAside?: true }
 
 /** A question, its answer, and the smaller decisions the answer came from. Plain data: can be printed, compared, saved and sent. */
 export type Decision = {

@@ -1,6 +1,6 @@
 import type { Decision } from './decision.ts'
 import type { Diagnostic } from './diagnostic.ts'
-import { blame, reasonsOf } from './message.ts'
+import { blame, reasonsOf, signerOf } from './message.ts'
 import type { Code } from './reason.ts'
 import { sentenceOf } from './reason.ts'
 
@@ -52,7 +52,12 @@ function rule(image: Decision, noMatchPolicy: NoMatchPolicy, podSpecPath: string
     return { admitted: false, diagnostics: [{ level: 'error', message: sentenceOf(image.reason), paths, details, added }] }
   }
 
-  const diagnostics = policies.filter((p) => p.outcome !== 'pass').map((p) => diagnosticOf(p, written, paths, podSpecPath, added))
+  const diagnostics = policies.flatMap((p) => (p.outcome === 'pass' ? [] : [diagnosticOf(p, written, paths, podSpecPath, added)]))
+  // Nobody has said who may sign: whoever did is named.
+  for (const policy of policies.filter(isFallback)) {
+    const message = sentenceOf({ code: 'without-policies-admitted', signer: signerOf(policy) })
+    if (policy.outcome === 'pass') diagnostics.push({ level: 'warning', message, paths, details: written, added: [] })
+  }
   const admitted = policies.length > 0 && policies.every((p) => p.outcome === 'pass' || modeOf(p) === 'warn')
   return { admitted, diagnostics }
 }
@@ -75,7 +80,12 @@ function diagnosticOf(
   if (policy.reason?.code === 'credentials-unreadable')
     return { level, message: sentenceOf(policy.reason), paths: [podSpecPath], details: '', added }
   const { texts, added: own } = blame(policy)
-  return { level, message: `failed policy: ${name}`, paths, details: [written, ...texts].join(' '), added: [...own, ...added] }
+  const why = isFallback(policy) ? [sentenceOf({ code: 'without-policies' })] : []
+  return { level, message: `failed policy: ${name}`, paths, details: [written, ...texts].join(' '), added: [...own, ...why, ...added] }
+}
+
+function isFallback({ question }: Decision): boolean {
+  return question.about === 'policy' && question.isFallback === true
 }
 
 function modeOf(policy: Decision): 'enforce' | 'warn' {

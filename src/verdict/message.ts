@@ -23,6 +23,19 @@ export function reasonsOf(decision: Decision): readonly NonNullable<Decision['re
   return decision.parts.flatMap(reasonsOf)
 }
 
+/** Which identity a pass rests on, as its reason says it; '' where it rests on none: a key, or a static pass. */
+export function signerOf(decision: Decision): string {
+  if (decision.outcome !== 'pass') return ''
+  const { reason } = decision
+  if (reason?.code === 'remembered') return reason.note
+  if (reason) return reason.code === 'identity-verified' || reason.code === 'identity-attested' ? sentenceOf(reason) : ''
+  for (const part of decision.parts) {
+    const signer = signerOf(part)
+    if (signer !== '') return signer
+  }
+  return ''
+}
+
 function textOf(part: Decision): string {
   if (part.question.about !== 'authority') {
     if (part.reason) return sentenceOf(part.reason)
@@ -36,7 +49,7 @@ function textOf(part: Decision): string {
   const lookup = of ? firstFailing(part) : part.parts.find((p) => p.question.about === 'lookup')
   if (!lookup)
     return part.parts
-      .filter((p) => p.outcome !== 'pass')
+      .filter((p) => p.outcome !== 'pass' && !isAside(p))
       .map(textOf)
       .join('; ')
   return `${of ? 'attestation' : 'signature'} ${by} validation failed for authority ${name} for ${image}: ${lookupText(lookup)}`
@@ -60,7 +73,13 @@ function firstFailure(signature: Decision): string {
   return reason ? sentenceOf(reason) : ''
 }
 
+function isAside({ question }: Decision): boolean {
+  return question.about === 'check' && question.isAside === true
+}
+
 function addedLines(authority: Decision): string[] {
+  const asides = authority.parts.filter(isAside)
+  if (asides.length > 0) return asides.map(textOf)
   const [specified, ...others] = authority.parts.filter((p) => p.question.about === 'lookup')
   if (!specified) return missedLines(authority)
   return [...beside(specified), ...others.filter((o) => o.outcome !== 'pass').flatMap(elsewhere)]

@@ -23,7 +23,9 @@ export const catalogue = {
   // — passes
   'static-pass': row('pass', () => 'allowed by static policy', 'nothing to do'),
   'signature-verified': row<{ keyId: string }>('pass', (f) => `signed with the key ${f.keyId}`, 'nothing to do'),
-  'remembered': row('pass', () => 'verified before, within the time that passes are remembered', 'nothing to do'),
+  'identity-verified': row<{ subjects: readonly string[]; issuer: string }>('pass', (f) => `signed by ${f.subjects.map(quoted).join(', ')} with issuer ${quoted(f.issuer)}`, 'nothing to do'),
+  'remembered': row<{ note: string }>('pass', (f) => `verified before, within the time that passes are remembered${f.note === '' ? '' : `: ${f.note}`}`, 'nothing to do'),
+  'identity-attested': row<{ predicateType: string; subjects: readonly string[]; issuer: string }>('pass', (f) => `an attestation of type ${f.predicateType}, signed by ${f.subjects.map(quoted).join(', ')} with issuer ${quoted(f.issuer)}`, 'nothing to do'),
   'attested': row<{ predicateType: string; keyId: string }>('pass', (f) => `an attestation of type ${f.predicateType}, signed with the key ${f.keyId}`, 'nothing to do'),
   'nothing-to-check': row('pass', () => 'the object has no images', 'nothing to do'),
 
@@ -44,7 +46,14 @@ export const catalogue = {
   'static-fail': row<{ message: string }>('fail', (f) => `disallowed by static policy: ${f.message}`, 'the policy refuses this image whatever is signed'),
   'keyless-disabled': row('fail', () => 'keyless verification is switched off by the setting keyless: disabled in config-policy-controller', 'use a key authority, or set keyless: enabled'),
 
-  'fallback-not-carried-out': row('fail', () => 'there is no ClusterImagePolicy, so images are verified keyless against the public Sigstore instance, which this version does not carry out', 'add a ClusterImagePolicy, or set without-policies: no-match-policy in config-policy-controller'),
+  'without-policies': row('fail', () => 'there is no ClusterImagePolicy, so images are verified keyless against the public Sigstore instance', 'add a ClusterImagePolicy, or set without-policies: no-match-policy in config-policy-controller'),
+  'without-policies-admitted': row<{ signer: string }>('pass', (f) => `there is no ClusterImagePolicy: the image was verified keyless against the public Sigstore instance, ${f.signer}`, 'add a ClusterImagePolicy that says who may sign'),
+  'trust-root-not-found': row<{ text: string }>('fail', (f) => f.text, 'create the TrustRoot that the policy names, or correct trustRootRef; `kubectl get trustroots` lists those that there are'),
+  'trust-root-unknown': row<{ text: string }>('unknown', (f) => f.text, 'this is not about the signature: look at the status of the TrustRoot, and try again'),
+  'trust-root-expired': row<{ name: string; until: number }>('unknown', (f) => `what ${quoted(f.name)} says is trusted expired at ${new Date(f.until).toISOString()}`, 'this is not about the signature: let the controller reach the TUF repository of the trust root, or renew its metadata'),
+  'options-contradictory': row<{ text: string }>('fail', (f) => f.text, 'name the same TrustRoot in all of the authority'),
+  'keyless-without-url': row('fail', () => 'no Keyless URL specified', 'give keyless.ca-cert the certificate chain of the certificate authority, or name a trust root (keyless.url, keyless.trustRootRef)'),
+  'platform-manifests-unknown': row<{ text: string }>('unknown', (f) => `the platforms of the image are not known: ${f.text}`, REGISTRY_HINT),
 
   // — signatures
   'no-signatures': row('fail', () => 'no signatures found', 'sign the image digest with cosign; look whether the signature lies in another repository (source.oci) or under another tag prefix'),
@@ -76,6 +85,7 @@ export const catalogue = {
   'certificate-not-valid-then': row<{ detail: string }>('fail', (f) => f.detail, 'a certificate, or one of the CA above it, was not valid when the signature was made: sign again'),
   'certificate-not-of-key': row('fail', () => 'both public key and certificate were provided but did not match', 'the certificate beside the signature is for another key than that of the policy: sign again'),
   'log-entry-missing': row<{ detail: string }>('fail', (f) => f.detail, 'sign again with a client that uploads to a transparency log and keeps the entry beside the signature, as cosign does unless told otherwise'),
+  'log-no-keys': row('fail', () => 'error verifying bundle: no trusted rekor public keys provided', 'give the TrustRoot the keys of its transparency logs (tLogs), or name another one in ctlog.trustRootRef'),
   'log-inclusion-failed': row<{ detail: string }>('fail', (f) => `failed to verify log inclusion: ${f.detail}`, 'compare the transparency logs of the trust root with the one that the signer uploads to'),
   'log-entry-invalid': row<{ detail: string }>('fail', (f) => f.detail, 'the log entry beside the signature must be about this signature, and of a log that the trust root names: compare the transparency logs of the trust root with the one that the signer uploads to, or sign again'),
   'timestamp-missing': row('fail', () => 'no signed timestamp was found, and the authority asks for one', 'sign with a timestamp authority (cosign: --timestamp-server-url), or set require-timestamps: false in config-policy-controller'),
@@ -103,6 +113,7 @@ export const catalogue = {
   'log-entry-not-found': row('fail', () => 'signature not found in transparency log', 'sign again with a client that uploads to the transparency log that the policy names (ctlog.url)'),
   'log-search-failed': row<{ text: string }>('unknown', (f) => `searching log query: ${f.text}`, 'this is not about the signature: check that the log at ctlog.url answers, then try again; signatures that bring their log entry with them need no search'),
   'log-search-timeout': row<{ text: string }>('unknown', (f) => `searching log query: ${f.text}`, 'the log at ctlog.url did not answer in time: try again; signatures that bring their log entry with them need no search'),
+  'log-searches-too-many': row<{ limit: number }>('unknown', (f) => `the log was searched for ${f.limit} signatures of this image, and for no more`, 'sign again with a client that keeps the log entry beside the signature, or remove old signatures of this image from the registry'),
   'log-without-search': row<{ url: string }>('unknown', (f) => `the log ${f.url} cannot be searched: Rekor v2 has no search, and a signature in it brings its entry with it`, 'sign again with a client that keeps the log entry beside the signature (cosign does by default), or name a Rekor v1 log in ctlog.url'),
 
   // — what was found out of the specified first line's sight

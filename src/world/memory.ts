@@ -25,7 +25,7 @@ export type MemoryOptions = {
  * time that the setting gives; `fail` and `unknown` never are. Everything is bounded by bytes, and equal questions asked at the same time are asked once.
  */
 export class Memory {
-  readonly #passes: LRUCache<string, true>
+  readonly #passes: LRUCache<string, string>
   readonly #content: LRUCache<string, Uint8Array>
   readonly #tags = new LRUCache<string, Digest>({ max: MAX_TAGS })
   readonly #running = new Map<string, Promise<unknown>>()
@@ -34,7 +34,7 @@ export class Memory {
   readonly large = new Slots(MAX_LARGE, MAX_LARGE_WAITING)
 
   constructor(options: MemoryOptions) {
-    const passSize = (_: true, key: string) => key.length + ENTRY_OVERHEAD
+    const passSize = (note: string, key: string) => 2 * note.length + key.length + ENTRY_OVERHEAD
     this.#passes = new LRUCache({ maxSize: options.maxPassBytes, sizeCalculation: passSize, ttlAutopurge: false })
     this.#content = new LRUCache({
       maxSize: options.maxContentBytes,
@@ -44,14 +44,14 @@ export class Memory {
   }
 
   /** Answers a remembered pass, joins the same work under way, or does it. Only a pass is kept, for `ttl` ms and not past what it rests on; 0 keeps nothing. */
-  judged(key: string, ttl: number, work: () => Promise<Judged>): Promise<Decision | 'remembered'> {
-    const hit = ttl > 0 && this.#passes.get(key) === true
-    this.#count('pass', hit)
-    if (hit) return Promise.resolve('remembered')
+  judged(key: string, ttl: number, work: () => Promise<Judged>): Promise<Decision | { readonly remembered: string }> {
+    const remembered = ttl > 0 ? this.#passes.get(key) : undefined
+    this.#count('pass', remembered !== undefined)
+    if (remembered !== undefined) return Promise.resolve({ remembered })
     return this.single(`judged\n${key}`, async () => {
-      const { decision, goodFor } = await work()
+      const { decision, goodFor, note } = await work()
       const time = Math.min(ttl, goodFor ?? Infinity)
-      if (decision.outcome === 'pass' && time > 0) this.#passes.set(key, true, { ttl: time })
+      if (decision.outcome === 'pass' && time > 0) this.#passes.set(key, note, { ttl: time })
       return decision
     })
   }

@@ -1,17 +1,20 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Workload } from '../admission/workload.ts'
-import type { Deadline, Judged, Surroundings } from '../admit.ts'
+import type { Deadline, Judged, LogSearched, Surroundings } from '../admit.ts'
 import type { Digest } from '../image/digest.ts'
 import type { Reference } from '../image/reference.ts'
 import type { Ask, Credentials } from '../policy/ask.ts'
 import { keyOf } from '../policy/ask.ts'
+import type { LogQuery } from '../policy/decide.ts'
 import type { Found } from '../sigstore/evidence.ts'
+import { readSearchAnswer } from '../sigstore/log-entry.ts'
 import type { Decision } from '../verdict/decision.ts'
 import type { Read } from '../verdict/read.ts'
 import type { CredentialSource, RegistryAccess } from './credentials.ts'
 import { gather } from './gather.ts'
 import type { Memory } from './memory.ts'
 import type { Registry } from './registry.ts'
+import { searchLog } from './rekor.ts'
 
 /** Milliseconds that work begun for a request may go on, whatever became of the request. */
 const WORK_BOUND = 30_000
@@ -55,6 +58,19 @@ export class WorldAround implements Surroundings<RegistryAccess> {
     })
   }
 
+  search(query: LogQuery): Promise<LogSearched> {
+    const { registry, memory } = this.#options
+    // Several policies may ask the same of the same log.
+    return memory.single(`search\n${JSON.stringify(query)}`, () =>
+      bounded(async (signal) => {
+        const answer = await searchLog(query.url, query.proposals, registry.transport, signal)
+        if (!answer.ok) return answer.reason
+        const entries = readSearchAnswer(answer.value)
+        return entries.ok ? entries.value : entries.reason
+      }),
+    )
+  }
+
   async resolve(image: Reference, access: RegistryAccess, budget: number): Promise<Read<Digest>> {
     const { registry, memory, rememberTags } = this.#options
     const key = `${image.registry}/${image.repository}:${image.tag ?? 'latest'}\n${access.scope(image.registry, image.repository)}`
@@ -72,7 +88,7 @@ export class WorldAround implements Surroundings<RegistryAccess> {
       : answer
   }
 
-  once(key: string, ttl: number, work: () => Promise<Judged>): Promise<Decision | 'remembered'> {
+  once(key: string, ttl: number, work: () => Promise<Judged>): Promise<Decision | { readonly remembered: string }> {
     return this.#options.memory.judged(key, ttl, work)
   }
 

@@ -36,7 +36,18 @@ function judgement(byTag: Found | undefined, byReferrers: Found | undefined, mor
       return answer ? [[keyOf(a), answer] as const] : []
     }),
   )
-  const made = { policy, image, at: 0, gathered, verified: new Map(), until: undefined, turns: 0, turn: async () => void made.turns++ }
+  const made = {
+    policy,
+    image,
+    at: 0,
+    gathered,
+    verified: new Map(),
+    wanted: new Map(),
+    searched: new Map(),
+    until: undefined,
+    turns: 0,
+    turn: async () => void made.turns++,
+  }
   return made
 }
 

@@ -9,7 +9,7 @@ const question = { about: 'check', check: 'it holds' } as const
 const pass = because(question, { code: 'static-pass' })
 const fail = because(question, { code: 'static-fail', message: '' })
 const unknown = because(question, { code: 'deadline' })
-const judged = (decision: Decision, goodFor?: number) => ({ decision, goodFor })
+const judged = (decision: Decision, goodFor?: number, note = '') => ({ decision, goodFor, note })
 const MINUTE = 60_000
 
 function memory(maxPassBytes = 1_000_000) {
@@ -31,24 +31,24 @@ test('with remember-passes: 0 nothing is remembered', async () => assert.equal(a
 test('lesson 47: another key is another question', async () => {
   const m = memory()
   await m.judged('a', MINUTE, async () => judged(pass))
-  assert.equal(await m.judged('b', MINUTE, async () => judged(fail)), fail)
-  assert.equal(await m.judged('a', MINUTE, async () => judged(fail)), 'remembered')
+  assert.deepEqual(await m.judged('b', MINUTE, async () => judged(fail)), fail)
+  assert.deepEqual(await m.judged('a', MINUTE, async () => judged(fail)), { remembered: '' })
 })
 
 test('a pass is forgotten after its time', async () => {
   const m = memory()
   await m.judged('key', 5, async () => judged(pass))
   await setTimeout(20)
-  assert.equal(await m.judged('key', 5, async () => judged(fail)), fail)
+  assert.deepEqual(await m.judged('key', 5, async () => judged(fail)), fail)
 })
 
 test('a pass is never remembered past what it rests on', async () => {
   const m = memory()
   await m.judged('ending', MINUTE, async () => judged(pass, 5))
   await m.judged('ended', MINUTE, async () => judged(pass, -1))
-  assert.equal(await m.judged('ended', MINUTE, async () => judged(fail)), fail)
+  assert.deepEqual(await m.judged('ended', MINUTE, async () => judged(fail)), fail)
   await setTimeout(20)
-  assert.equal(await m.judged('ending', MINUTE, async () => judged(fail)), fail)
+  assert.deepEqual(await m.judged('ending', MINUTE, async () => judged(fail)), fail)
 })
 
 test('the same question asked at the same time is asked once, and all get the answer', async () => {
@@ -70,14 +70,14 @@ test('work that throws is not remembered, and the next one tries again', async (
     m.judged('key', MINUTE, () => Promise.reject(new Error('bug'))),
     /bug/,
   )
-  assert.equal(await m.judged('key', MINUTE, async () => judged(pass)), pass)
+  assert.deepEqual(await m.judged('key', MINUTE, async () => judged(pass)), pass)
 })
 
 test('memory is bounded by bytes: the oldest pass goes first', async () => {
   const m = memory(1500)
   for (const key of ['a', 'b', 'c', 'd', 'e', 'f', 'g']) await m.judged(key, MINUTE, async () => judged(pass))
-  assert.equal(await m.judged('g', MINUTE, async () => judged(fail)), 'remembered')
-  assert.equal(await m.judged('a', MINUTE, async () => judged(fail)), fail)
+  assert.deepEqual(await m.judged('g', MINUTE, async () => judged(fail)), { remembered: '' })
+  assert.deepEqual(await m.judged('a', MINUTE, async () => judged(fail)), fail)
 })
 
 test('content is kept by digest and scope within its bytes', () => {

@@ -1,0 +1,230 @@
+import { createHash } from 'node:crypto'
+import { compileIdentity } from '../sigstore/identity.ts'
+import type { Identity, SignerTerms, Terms } from '../sigstore/terms.ts'
+import type { PublicKey } from '../trust/key.ts'
+import type { CertificateAuthority, LogKey, TrustMaterial } from '../trust/material.ts'
+import type { Reason } from '../verdict/reason.ts'
+import { outcomeOf } from '../verdict/reason.ts'
+import type { Outside } from './objects.ts'
+import type { AuthoritySpec } from './read.ts'
+import type { Settings } from './settings.ts'
+
+/**
+ * What an authority demands of a signature or attestation by one signer, compiled when the policy arrived. The two forms in which signatures lie in a
+ * registry are judged by different rules: those of specification 7.1.1 for bundles, 7.1.2 to 7.1.4 for annotations.
+ */
+export type Demand = {
+  /** The signer, for people: `the key 0123456789abcdef`. */
+  readonly signer: string
+  readonly annotations: Terms
+  readonly bundle: Terms
+}
+
+/** Whose signature it must be; `anchor`: the certificate authority that `ca-cert` names, instead of those of a trust root. */
+export type Wanted =
+  | { readonly by: 'key'; readonly key: PublicKey }
+  | { readonly by: 'keyless'; readonly anchor: CertificateAuthority | undefined }
+
+export type Demands = {
+  readonly demands: readonly Demand[]
+  /** Why the authority refuses whatever is signed: the specified text first. */
+  readonly refuses: readonly Reason[]
+  readonly warnings: readonly string[]
+  /** What all of it rests on. */
+  readonly trust: readonly TrustMaterial[]
+}
+
+/** What an authority demands. `at` is its path in the policy, for warnings. Never throws. */
+export function compileDemands(spec: AuthoritySpec, wanted: Wanted, at: string, settings: Settings, outside: Outside): Demands {
+  const { ctlog, rfc3161timestamp, keyless } = spec
+  const warnings: string[] = []
+  const isBundleOnly = spec.signatureFormat === 'bundle'
+  const roots = new Roots(spec, outside)
+
+  const identities: Identity[] = []
+  for (const identity of wanted.by === 'keyless' ? (keyless?.identities ?? []) : []) {
+    const compiled = compileIdentity(plainIdentity(identity), { subjectGlobs: settings.subjectGlobs })
+    if (!compiled.ok) return { demands: [], refuses: [compiled.reason], warnings: [], trust: [] }
+    identities.push(compiled.value.identity)
+    warnings.push(...compiled.value.warnings.map((warning) => `${at}.keyless.identities: ${warning}`))
+  }
+  if (isBundleOnly) {
+    const differs = whyRootsDiffer(spec)
+    if (differs !== undefined) return { demands: [], refuses: [roots.refusal(differs)], warnings, trust: [] }
+  }
+  const bundle = bundleTerms(spec, wanted, identities, roots)
+  const annotations = isBundleOnly ? bundle : annotationTerms(spec, wanted, identities, settings, roots)
+
+  if (keyless?.trustRootRef && !ctlog && !isBundleOnly && !rfc3161timestamp?.trustRootRef)
+    warnings.push(
+      `${at}.keyless.trustRootRef is set and ctlog is not, so no transparency log is checked for signatures under the .sig and .att tags; their certificates must be valid when the workload is admitted: add ctlog with the trustRootRef`,
+    )
+  if (rfc3161timestamp?.trustRootRef && (ctlog?.url || ctlog?.trustRootRef))
+    warnings.push(`${at} has rfc3161timestamp and ctlog: timestamps are checked, and the transparency log is not`)
+  if (rfc3161timestamp?.trustRootRef && !settings.requireTimestamps)
+    warnings.push(`${at}.rfc3161timestamp is set, but with require-timestamps: false a signature without a timestamp passes`)
+  if (roots.refuses.length > 0 || !bundle || !annotations) return { demands: [], refuses: roots.refuses, warnings, trust: roots.used }
+  const signer = wanted.by === 'key' ? `the key ${wanted.key.id.slice(0, 16)}` : 'an identity of the policy'
+  return { demands: [{ signer, annotations, bundle }], refuses: [], warnings, trust: roots.used }
+}
+
+type IdentityOfSpec = NonNullable<NonNullable<AuthoritySpec['keyless']>['identities']>[number]
+
+function plainIdentity({ issuer, issuerRegExp, subject, subjectRegExp }: IdentityOfSpec): Parameters<typeof compileIdentity>[0] {
+  return { issuer, issuerRegExp, subject, subjectRegExp }
+}
+
+/** Specification 7.1.1: bundles alone are verified with one trust root. */
+function whyRootsDiffer({ keyless, ctlog, rfc3161timestamp }: AuthoritySpec): string | undefined {
+  if (!keyless) return undefined
+  const own = keyless.trustRootRef ?? ''
+  if (rfc3161timestamp && (rfc3161timestamp.trustRootRef ?? '') !== own) return rootsDiffer('TSA')
+  return ctlog && (ctlog.trustRootRef ?? '') !== own ? rootsDiffer('TLog') : undefined
+}
+
+function rootsDiffer(of: 'TSA' | 'TLog'): string {
+  return `when using the new bundle format, the trustRootRef for the ${of} must be the same as the trustRootRef for the Keyless authority`
+}
+
+/** Specification 7.1.2 to 7.1.4. */
+function annotationTerms(
+  { name = '', keyless, ctlog, rfc3161timestamp }: AuthoritySpec,
+  wanted: Wanted,
+  identities: readonly Identity[],
+  settings: Settings,
+  roots: Roots,
+): Terms | undefined {
+  const own = wanted.by === 'keyless' ? roots.find(keyless?.trustRootRef, `getting Fulcio certs: ${name}: `) : undefined
+  if (wanted.by === 'keyless' && !own) return undefined
+  const signer = signerTerms(wanted, own, identities, keyless?.insecureIgnoreSCT === true)
+
+  const stamps = rfc3161timestamp?.trustRootRef ? roots.find(rfc3161timestamp.trustRootRef, '') : undefined
+  if (rfc3161timestamp?.trustRootRef) {
+    if (!stamps) return undefined
+    const time = { authorities: stampers(stamps), isRequired: settings.requireTimestamps }
+    return terms('annotations', signer, 'ignored', time, own, stamps)
+  }
+  if (ctlog && (ctlog.url || ctlog.trustRootRef)) {
+    const logs = roots.find(ctlog.trustRootRef, `getting Rekor public keys: ${name}: fetching keys for trustRootRef: `)
+    if (!logs) return undefined
+    return terms('annotations', signer, logTerms(logs, searchAt(ctlog, logs)), 'ignored', own, logs)
+  }
+  // Q7: an empty ctlog, or a trust root without ctlog, asks for no log.
+  if (!own || ctlog || keyless?.trustRootRef) return terms('annotations', signer, 'ignored', 'ignored', own)
+  return terms('annotations', signer, logTerms(own, undefined), 'ignored', own)
+}
+
+/** Specification 7.1.1, and for keys, which it leaves out (Q26), what it says of the old form. */
+function bundleTerms(
+  { name = '', keyless, ctlog, rfc3161timestamp, signatureFormat }: AuthoritySpec,
+  wanted: Wanted,
+  identities: readonly Identity[],
+  roots: Roots,
+): Terms | undefined {
+  const own =
+    wanted.by === 'keyless'
+      ? roots.find(keyless?.trustRootRef, signatureFormat === 'bundle' ? '' : `getting Fulcio certs: ${name}: `)
+      : undefined
+  if (wanted.by === 'keyless' && !own) return undefined
+  const signer = signerTerms(wanted, own, identities, keyless?.insecureIgnoreSCT === true)
+
+  if (rfc3161timestamp?.trustRootRef || (rfc3161timestamp && signatureFormat === 'bundle')) {
+    const stamps = roots.find(rfc3161timestamp.trustRootRef, '')
+    if (!stamps) return undefined
+    return terms('bundle', signer, 'ignored', { authorities: stampers(stamps), isRequired: true }, own, stamps)
+  }
+  const isLogAsked = wanted.by === 'keyless' || Boolean(ctlog?.url || ctlog?.trustRootRef)
+  if (!isLogAsked) return terms('bundle', signer, 'ignored', 'ignored', own)
+  const logs = roots.find(
+    ctlog?.trustRootRef || keyless?.trustRootRef,
+    signatureFormat === 'bundle' ? '' : `getting Rekor public keys: ${name}: fetching keys for trustRootRef: `,
+  )
+  if (!logs) return undefined
+  return terms('bundle', signer, logTerms(logs, ctlog && searchAt(ctlog, logs)), 'ignored', own, logs)
+}
+
+function signerTerms(wanted: Wanted, own: TrustMaterial | undefined, identities: readonly Identity[], ignoresSct: boolean): SignerTerms {
+  if (wanted.by === 'key') return { by: 'key', key: wanted.key }
+  const logs = own?.certificateLogs ?? []
+  return {
+    by: 'certificate',
+    // It replaces the others and is never added to them.
+    authorities: wanted.anchor ? [wanted.anchor] : (own?.certificateAuthorities ?? []),
+    identities,
+    certificateLogs: ignoresSct ? 'insecure-ignored' : logs.length > 0 ? logs : { code: 'sct-no-keys' },
+  }
+}
+
+function logTerms(root: TrustMaterial, search: string | undefined): Terms['log'] {
+  const keys: readonly LogKey[] | Reason = root.transparencyLogs.length > 0 ? root.transparencyLogs : { code: 'log-no-keys' }
+  return { keys, search, authorities: root.timestampAuthorities }
+}
+
+/** Where a log can be searched (7.1.3): what the trust root says of its last log, else what the policy says. */
+function searchAt({ url, trustRootRef }: NonNullable<AuthoritySpec['ctlog']>, root: TrustMaterial): string | undefined {
+  const ofRoot = trustRootRef ? root.transparencyLogs.at(-1)?.url : undefined
+  return ofRoot || url || undefined
+}
+
+function stampers({ timestampAuthorities }: TrustMaterial): readonly CertificateAuthority[] | Reason {
+  return timestampAuthorities.length > 0
+    ? timestampAuthorities
+    : { code: 'timestamp-invalid', detail: 'no TSA root certificate(s) provided to verify timestamp' }
+}
+
+function terms(
+  form: 'annotations' | 'bundle',
+  signer: SignerTerms,
+  log: Terms['log'],
+  time: Terms['time'],
+  ...roots: readonly (TrustMaterial | undefined)[]
+): Terms {
+  const content = [
+    form,
+    signer.by === 'key'
+      ? [signer.key.id, signer.key.hash]
+      : [
+          signer.identities.map(({ issuer, subject }) => [issuer.text, issuer.isExpression, subject.text, subject.isExpression]),
+          signer.authorities.flatMap(({ roots: anchors }) => anchors.map((anchor) => anchor.root.toDER().toString('base64'))),
+          signer.certificateLogs === 'insecure-ignored',
+        ],
+    log === 'ignored' ? log : [log.search ?? null],
+    time === 'ignored' ? time : [time.isRequired],
+    roots.map((root) => root?.hash ?? null),
+  ]
+  return { signer, log, time, hash: createHash('sha256').update(JSON.stringify(content)).digest('hex') }
+}
+
+/** The trust roots that an authority names, and why one that it names cannot be had. */
+class Roots {
+  readonly used: TrustMaterial[] = []
+  readonly refuses: Reason[] = []
+  readonly #prefix: string
+  readonly #outside: Outside
+
+  constructor({ name = '', attestations }: AuthoritySpec, outside: Outside) {
+    this.#prefix = (attestations ?? []).length > 0 ? 'creating CheckOpts: ' : `constructing checkOpts for ${name}: `
+    this.#outside = outside
+  }
+
+  /** None named: the public Sigstore instance. `step` is what the specified text says that it was needed for. */
+  find(name: string | undefined, step: string): TrustMaterial | undefined {
+    const found = name ? this.#outside.trustRoots.get(name) : { ok: true as const, value: this.#outside.publicRoot }
+    if (found?.ok) {
+      if (!this.used.includes(found.value)) this.used.push(found.value)
+      return found.value
+    }
+    if (this.refuses.length > 0) return undefined
+    const text = `${this.#prefix}${step}trustRootRef ${name} not found`
+    const isUnknown = found !== undefined && outcomeOf(found.reason) === 'unknown'
+    this.refuses.push(
+      isUnknown ? { code: 'trust-root-unknown', text } : { code: 'trust-root-not-found', text },
+      ...(found ? [found.reason] : []),
+    )
+    return undefined
+  }
+
+  refusal(detail: string): Reason {
+    return { code: 'options-contradictory', text: `${this.#prefix}${detail}` }
+  }
+}
