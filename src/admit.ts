@@ -30,6 +30,8 @@ import { sentenceOf } from './verdict/reason.ts'
 /** When the answer must have left, on the clock of `Surroundings`. */
 export type Deadline = { readonly at: number }
 
+const ALL_OF_IT: Read<readonly Digest[]> = { ok: true, value: [] }
+
 /** Milliseconds that a mutation, or a validation that only wants to know why, spends on resolving a tag. */
 export const RESOLVE_BUDGET = 2000
 
@@ -52,6 +54,8 @@ export interface Surroundings<A extends Access = Access> {
   gather(ask: Ask, access: A): Promise<Found>
   /** Searches a transparency log. Never rejects; ends within its own bound. */
   search(query: LogQuery): Promise<LogSearched>
+  /** The manifests of each platform of a multi-arch image; none when it is for one platform only. Never rejects; ends within its own bound. */
+  platforms(image: ImageAtDigest, access: A): Promise<Read<readonly Digest[]>>
   /** The digest that a tag means now, or why that could not be learnt within `budget` ms. Never rejects. */
   resolve(image: Reference, access: A, budget: number): Promise<Read<Digest>>
   /** One run at a time for equal keys; a pass is remembered for `ttl` ms, and nothing else is. */
@@ -154,7 +158,8 @@ class Judging<A extends Access> {
     if (!image) return this.#byTag(question, reference)
     const speaking = matching(this.#policies(), image.name, this.#subject())
     if (!speaking.ok) return because(question, speaking.reason)
-    const parts = await Promise.all(speaking.value.map((policy) => this.#policy(policy, image)))
+    const digests = settings.verifyPlatformManifests && speaking.value.length > 0 ? await this.#platforms(image) : ALL_OF_IT
+    const parts = await Promise.all(speaking.value.map((policy) => this.#policyOnAll(policy, image, digests)))
     return allOf(question, parts, { code: 'no-matching-policies' })
   }
 
@@ -205,6 +210,27 @@ class Judging<A extends Access> {
     if (access === 'late') return { ok: false, reason: { code: 'deadline' } }
     if (!access.ok) return access
     return this.#around.resolve(reference, access.value, Math.min(RESOLVE_BUDGET, this.#around.remaining(this.#deadline)))
+  }
+
+  /** The manifests of the platforms of an image. */
+  async #platforms(image: ImageAtDigest): Promise<Read<readonly Digest[]>> {
+    const access = await this.#access({ of: 'workload' })
+    if (access === 'late') return { ok: false, reason: { code: 'deadline' } }
+    if (!access.ok) return access
+    const digests = await this.#around.within(this.#around.platforms(image, access.value), this.#deadline)
+    return digests === 'late' ? { ok: false, reason: { code: 'deadline' } } : digests
+  }
+
+  /** With `verify-platform-manifests` each of `digests` must satisfy the policy as well as the image itself. */
+  async #policyOnAll(policy: Policy, image: ImageAtDigest, digests: Read<readonly Digest[]>): Promise<Decision> {
+    if (isStaticPass(policy) || (digests.ok && digests.value.length === 0)) return this.#policy(policy, image)
+    const question = questionOfPolicy(policy)
+    if (!digests.ok) {
+      const unknown = because({ about: 'check', check: 'the platforms of the image are known' }, digests.reason)
+      return allOf(question, [await this.#policy(policy, image), unknown], digests.reason)
+    }
+    const all = [image, ...digests.value.map((digest) => withDigest(image, digest))]
+    return allOf(question, await Promise.all(all.map((each) => this.#policy(policy, each))), { code: 'deadline' })
   }
 
   async #policy(policy: Policy, image: ImageAtDigest): Promise<Decision> {

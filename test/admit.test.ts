@@ -10,6 +10,9 @@ import {
   signatureManifest,
   signatureReferrer,
 } from '../fakes/signer.ts'
+import { DEFAULT_ISSUER, DEFAULT_SUBJECT } from '../fakes/sigstore/authority.ts'
+import { SIGNED_AT, Sigstore } from '../fakes/sigstore/sigstore.ts'
+import { readTrustedRoot } from '../src/trust/trusted-root.ts'
 import { about, deployment, Desk, dockerConfig, pod } from './desk.ts'
 
 const signer = makeSigner()
@@ -214,12 +217,11 @@ describe('policies', () => {
   }
 
   test('an authority with a field that is not carried out refuses, and a good one beside it still passes', async () => {
-    const { desk, name } = await signed({
-      policies: { p: about({ ...official, name: 'logged', ctlog: { url: 'https://rekor.example' } }) },
-    })
+    const attestations = [{ name: 'a', predicateType: 'custom', policy: { type: 'cue', data: 'a: 1' } }]
+    const { desk, name } = await signed({ policies: { p: about({ ...official, name: 'judged', attestations }) } })
     await using _ = desk
-    assert.match((await desk.validate(pod(name))).message, /spec\.authorities\[0\]\.ctlog is not carried out/)
-    desk.use({ p: about({ ...official, ctlog: { url: 'https://rekor.example' } }, official) })
+    assert.match((await desk.validate(pod(name))).message, /spec\.authorities\[0\]\.attestations\[0\]\.policy is not carried out/)
+    desk.use({ p: about({ ...official, attestations }, official) })
     assert.equal((await desk.validate(pod(name))).allowed, true)
   })
 })
@@ -348,14 +350,59 @@ describe('an image named by tag', () => {
 describe('without policies', () => {
   const name = `registry.example/app@sha256:${'a'.repeat(64)}`
 
-  test('the keyless fallback is not carried out yet, so it refuses and says so', async () => {
+  /** An image that somebody signed keyless, and a cluster without policies that believes `root`. */
+  async function signedKeyless(options: Parameters<typeof Desk.open>[0] = {}, signing: object = {}) {
+    const sigstore = await Sigstore.create()
+    const root = readTrustedRoot(JSON.stringify(sigstore.trustedRoot()), 'the public Sigstore instance')
+    assert.ok(root.ok)
+    const desk = await Desk.open({ outside: { publicRoot: root.value }, now: SIGNED_AT + 86_400_000, ...options })
+    const image = desk.image('app')
+    desk.push('app', signatureManifest(image.digest, [sigstore.signImage({ digest: image.digest, form: 'annotations', ...signing })]))
+    return { desk, sigstore, image, name: `registry.example/app@${image.digest}`, root: root.value }
+  }
+
+  test('an image that anybody signed keyless is admitted, each time with a warning that names the signer', async () => {
+    const { desk, name } = await signedKeyless()
+    await using _ = desk
+    const warnings = [
+      `there is no ClusterImagePolicy: the image was verified keyless against the public Sigstore instance, signed by \`${DEFAULT_SUBJECT}\` with issuer \`${DEFAULT_ISSUER}\`: spec.containers[0].image`,
+      name,
+    ]
+    const first = await desk.validate(pod(name))
+    assert.deepEqual([first.allowed, first.warnings], [true, warnings])
+    const asked = desk.fake.seen.length
+    const second = await desk.validate(pod(name))
+    assert.deepEqual([second.allowed, second.warnings], [true, warnings])
+    assert.equal(desk.fake.seen.length, asked, 'it is remembered')
+  })
+
+  test('an image without a signature is refused, and it is said by what it was judged', async () => {
     await using desk = await Desk.open({})
-    const { allowed, message } = await desk.validate(pod(name))
+    const { allowed, message, codes } = await desk.validate(pod(name))
     assert.equal(allowed, false)
-    assert.match(
+    assert.equal(
       message,
-      /there is no ClusterImagePolicy, so images are verified keyless .* which this version does not carry out: spec\.containers\[0\]\.image$/,
+      `validation failed: failed policy: (no ClusterImagePolicy): spec.containers[0].image\n${name} signature keyless validation failed for authority public-sigstore for ${name}: no signatures found\nthere is no ClusterImagePolicy, so images are verified keyless against the public Sigstore instance`,
     )
+    assert.ok(codes.includes('no-signatures'))
+  })
+
+  test('an image that is signed by a certificate of somebody else is refused', async () => {
+    const { desk, name } = await signedKeyless({}, { broken: 'leaf-of-another-authority' })
+    await using _ = desk
+    assert.equal((await desk.validate(pod(name))).allowed, false)
+  })
+
+  test('an image that a log does not have is refused', async () => {
+    const { desk, name } = await signedKeyless({}, { log: 'none' })
+    await using _ = desk
+    assert.match((await desk.validate(pod(name))).message, /offline verification failed/)
+  })
+
+  test('once there is any policy, nobody is admitted by the fallback', async () => {
+    const { desk, name } = await signedKeyless({ policies: { p: { images: [{ glob: 'other.example/**' }], authorities: [pass] } } })
+    await using _ = desk
+    assert.match((await desk.validate(pod(name))).message, /no matching policies/)
   })
 
   test('with keyless: disabled the fallback refuses and names the setting', async () => {

@@ -8,6 +8,8 @@ import type { Admission } from '../src/admit.ts'
 import { mutate, validate } from '../src/admit.ts'
 import type { Snapshot } from '../src/policy/compile.ts'
 import { compile } from '../src/policy/compile.ts'
+import type { Outside } from '../src/policy/objects.ts'
+import { nothingFetched } from '../src/policy/objects.ts'
 import type { Cluster, PullSecret } from '../src/world/cluster.ts'
 import { CredentialSource } from '../src/world/credentials.ts'
 import { Memory } from '../src/world/memory.ts'
@@ -27,6 +29,10 @@ export type DeskOptions = {
   readonly registry?: FakeRegistryOptions
   /** What asking for any Secret fails with. */
   readonly secretsFail?: string
+  /** What was fetched from outside of the cluster. */
+  readonly outside?: Partial<Outside>
+  /** Now, in ms since 1970. */
+  readonly now?: number
 }
 
 /** A whole Sealgate with a registry `registry.example` behind a mirror: policies in, reviews in, answers out. */
@@ -56,7 +62,7 @@ export class Desk {
       credentials,
       memory,
       rememberTags: () => this.#snapshot.settings.rememberTags,
-      now: () => Date.UTC(2026, 0, 1),
+      now: () => options.now ?? Date.UTC(2026, 0, 1),
     })
   }
 
@@ -85,6 +91,8 @@ export class Desk {
         configMaps: new Map([['config-policy-controller', { data: settings }]]),
       },
       systemNamespace,
+      undefined,
+      { ...nothingFetched(), ...this.#options.outside },
     )
   }
 

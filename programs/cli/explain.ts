@@ -127,6 +127,7 @@ function thorough<A extends Access>(around: Surroundings<A>): Surroundings<A> {
     access: (workload, credentials) => around.access(workload, credentials),
     gather: (ask, access) => around.gather(ask, access),
     search: (query) => around.search(query),
+    platforms: (image, access) => around.platforms(image, access),
     resolve: (reference, access, budget) => around.resolve(reference, access, budget),
     once: async (_key, _ttl, work) => (await work()).decision,
     within: (work, deadline) => around.within(work, deadline),

@@ -94,7 +94,8 @@ async function authorityDecision(judgement: Judgement, authority: Authority): Pr
     case 'keyless': {
       if (check.demands.length === 0) return because(question, { code: 'no-public-keys', authority: name })
       for (const { name: root, until } of authority.trust)
-        if (until !== undefined && until < judgement.at) return because(question, { code: 'trust-root-expired', name: root, until })
+        if (until !== undefined && until < judgement.at)
+          return because(question, { code: 'trust-root-expired', name: root, until: new Date(until).toISOString() })
       const decision =
         authority.attestations.length > 0
           ? await attestationsDecision(judgement, authority, check.demands, question)

@@ -295,13 +295,12 @@ export type Names = { readonly subjects: readonly string[]; readonly issuers: re
  */
 export function namesOf(certificate: X509Certificate): Names {
   try {
-    return {
-      subjects: subjectsOf(certificate),
-      issuers: [
-        ...extensionsOf(certificate, FULCIO_ISSUER).map((value) => textOf(value)),
-        ...extensionsOf(certificate, FULCIO_ISSUER_V2).map((value) => utf8String(ASN1Obj.parseBuffer(Buffer.from(value)))),
-      ],
-    }
+    const issuers = [
+      ...extensionsOf(certificate, FULCIO_ISSUER).map((value) => textOf(value)),
+      ...extensionsOf(certificate, FULCIO_ISSUER_V2).map((value) => utf8String(ASN1Obj.parseBuffer(Buffer.from(value)))),
+    ]
+    // An expression that matches anything, nothing included, may match it, as it does upstream; no literal does.
+    return { subjects: subjectsOf(certificate), issuers: issuers.length > 0 ? issuers : [''] }
   } catch {
     // Of the library's parser, or an Unreadable of ours: half a list of names could be what an attacker wants to be seen.
     return { subjects: [], issuers: [] }

@@ -11,7 +11,10 @@ const MAX_ADDED_LINES = 5 // per policy and image; more would bury the specified
 
 export function blame(policy: Decision): Blame {
   if (policy.reason) return { texts: [sentenceOf(policy.reason)], added: [] }
-  const parts = policy.parts.filter((p) => p.outcome !== 'pass')
+  // One of an image's platforms speaks for all of them.
+  const platform = policy.parts.find((p) => p.question.about === 'policy' && p.outcome !== 'pass')
+  if (platform) return blame(platform)
+  const parts = policy.parts.filter((p) => p.outcome !== 'pass' && p.question.about !== 'policy')
   const added = [...new Set(parts.flatMap(addedLines))]
   return { texts: parts.map(textOf), added: added.slice(0, MAX_ADDED_LINES) }
 }

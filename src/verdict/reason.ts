@@ -47,10 +47,10 @@ export const catalogue = {
   'keyless-disabled': row('fail', () => 'keyless verification is switched off by the setting keyless: disabled in config-policy-controller', 'use a key authority, or set keyless: enabled'),
 
   'without-policies': row('fail', () => 'there is no ClusterImagePolicy, so images are verified keyless against the public Sigstore instance', 'add a ClusterImagePolicy, or set without-policies: no-match-policy in config-policy-controller'),
-  'without-policies-admitted': row<{ signer: string }>('pass', (f) => `there is no ClusterImagePolicy: the image was verified keyless against the public Sigstore instance, ${f.signer}`, 'add a ClusterImagePolicy that says who may sign'),
+  'without-policies-admitted': row<{ signer: string }>('unknown', (f) => `there is no ClusterImagePolicy: the image was verified keyless against the public Sigstore instance, ${f.signer}`, 'add a ClusterImagePolicy that says who may sign'),
   'trust-root-not-found': row<{ text: string }>('fail', (f) => f.text, 'create the TrustRoot that the policy names, or correct trustRootRef; `kubectl get trustroots` lists those that there are'),
   'trust-root-unknown': row<{ text: string }>('unknown', (f) => f.text, 'this is not about the signature: look at the status of the TrustRoot, and try again'),
-  'trust-root-expired': row<{ name: string; until: number }>('unknown', (f) => `what ${quoted(f.name)} says is trusted expired at ${new Date(f.until).toISOString()}`, 'this is not about the signature: let the controller reach the TUF repository of the trust root, or renew its metadata'),
+  'trust-root-expired': row<{ name: string; until: string }>('unknown', (f) => `what ${quoted(f.name)} says is trusted expired at ${f.until}`, 'this is not about the signature: let the controller reach the TUF repository of the trust root, or renew its metadata'),
   'options-contradictory': row<{ text: string }>('fail', (f) => f.text, 'name the same TrustRoot in all of the authority'),
   'keyless-without-url': row('fail', () => 'no Keyless URL specified', 'give keyless.ca-cert the certificate chain of the certificate authority, or name a trust root (keyless.url, keyless.trustRootRef)'),
   'platform-manifests-unknown': row<{ text: string }>('unknown', (f) => `the platforms of the image are not known: ${f.text}`, REGISTRY_HINT),

@@ -46,7 +46,7 @@ const ATTESTATIONS: Kind = {
   suffix: 'att',
   mayBeIn: (entry) => isOfInToto(entry.artifactType) || (mayHoldSignature(entry) && entry.artifactType !== SIGNATURE_ARTIFACT_TYPE),
   heldBy: attestationsIn,
-  mayBeOfType: (type) => type !== SIGN_PREDICATE_TYPE,
+  mayBeOfType: () => true,
   max: { annotations: MAX_ATTESTATION_BYTES, bundle: MAX_ATTESTATION_BYTES },
 }
 

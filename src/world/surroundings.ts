@@ -3,7 +3,7 @@ import type { Workload } from '../admission/workload.ts'
 import type { Deadline, Judged, LogSearched, Surroundings } from '../admit.ts'
 import type { Digest } from '../image/digest.ts'
 import type { Reference } from '../image/reference.ts'
-import type { Ask, Credentials } from '../policy/ask.ts'
+import type { Ask, Credentials, ImageAtDigest } from '../policy/ask.ts'
 import { keyOf } from '../policy/ask.ts'
 import type { LogQuery } from '../policy/decide.ts'
 import type { Found } from '../sigstore/evidence.ts'
@@ -13,6 +13,7 @@ import type { Read } from '../verdict/read.ts'
 import type { CredentialSource, RegistryAccess } from './credentials.ts'
 import { gather } from './gather.ts'
 import type { Memory } from './memory.ts'
+import { platformsOf } from './platforms.ts'
 import type { Registry } from './registry.ts'
 import { searchLog } from './rekor.ts'
 
@@ -68,6 +69,13 @@ export class WorldAround implements Surroundings<RegistryAccess> {
         const entries = readSearchAnswer(answer.value)
         return entries.ok ? entries.value : entries.reason
       }),
+    )
+  }
+
+  platforms(image: ImageAtDigest, access: RegistryAccess): Promise<Read<readonly Digest[]>> {
+    const { registry, memory } = this.#options
+    return memory.single(`platforms\n${image.name}\n${access.scope(image.registry, image.repository)}`, () =>
+      bounded((signal) => platformsOf(image, image.digest, access, registry, memory, signal)),
     )
   }
 

@@ -31,7 +31,7 @@ test('a key asks for the tag and for the referrers, beside the image', () => {
 test('two authorities that ask the same ask once', () => assert.equal(asked(key, { name: 'b', key: { data: makeSigner().pem } }).length, 2))
 test('a static authority asks nothing', () => assert.deepEqual(asked({ static: { action: 'pass' } }), []))
 test('an authority that refuses anyway asks nothing', () =>
-  assert.deepEqual(asked({ ...key, ctlog: { url: 'https://rekor.example' } }), []))
+  assert.deepEqual(asked({ ...key, attestations: [{ name: 'a', predicateType: 'custom', policy: { type: 'cue', data: '' } }] }), []))
 test('a policy that refuses anyway asks nothing', () => assert.deepEqual(asked(key, {}), []))
 test('a source moves both questions; its prefix is for tags only', () => {
   const source = [{ oci: 'sigs.example/store', tagPrefix: 'x-', signaturePullSecrets: [{ name: 's' }] }]

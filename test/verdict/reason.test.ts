@@ -14,6 +14,8 @@ test('only a proven fact passes', () => {
   const passes = Object.entries(catalogue).filter(([, row]) => row.outcome === 'pass')
   assert.deepEqual(passes.map(([code]) => code).toSorted(), [
     'attested',
+    'identity-attested',
+    'identity-verified',
     'nothing-to-check',
     'remembered',
     'signature-verified',
