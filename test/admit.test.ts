@@ -355,7 +355,7 @@ describe('without policies', () => {
     const sigstore = await Sigstore.create()
     const root = readTrustedRoot(JSON.stringify(sigstore.trustedRoot()), 'the public Sigstore instance')
     assert.ok(root.ok)
-    const desk = await Desk.open({ outside: { publicRoot: root.value }, now: SIGNED_AT + 86_400_000, ...options })
+    const desk = await Desk.open({ outside: { publicRoot: root }, now: SIGNED_AT + 86_400_000, ...options })
     const image = desk.image('app')
     desk.push('app', signatureManifest(image.digest, [sigstore.signImage({ digest: image.digest, form: 'annotations', ...signing })]))
     return { desk, sigstore, image, name: `registry.example/app@${image.digest}`, root: root.value }

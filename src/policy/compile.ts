@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { TrustMaterial } from '../trust/material.ts'
 import { byBytes } from '../verdict/diagnostic.ts'
+import type { Read } from '../verdict/read.ts'
 import type { Reason } from '../verdict/reason.ts'
 import { sentenceOf } from '../verdict/reason.ts'
 import { compileAuthority } from './authority.ts'
@@ -172,9 +173,9 @@ function compilePolicy(
 function trustOf({ keyless, ctlog, rfc3161timestamp }: AuthoritySpec, outside: Outside): unknown {
   const names = [keyless?.trustRootRef, ctlog?.trustRootRef, rfc3161timestamp?.trustRootRef]
   const isPublic = keyless ?? ctlog ?? rfc3161timestamp
-  const roots = names.map((name) => (name ? outside.trustRoots.get(name) : undefined))
-  const stateOf = (root: TrustMaterial): unknown => [root.hash, root.until ?? null]
-  return [isPublic ? stateOf(outside.publicRoot) : null, roots.map((root) => (root ? (root.ok ? stateOf(root.value) : root.reason) : null))]
+  const stateOf = (root: Read<TrustMaterial> | undefined): unknown =>
+    root && (root.ok ? [root.value.hash, root.value.until ?? null] : root.reason)
+  return [isPublic ? stateOf(outside.publicRoot) : null, names.map((name) => (name ? stateOf(outside.trustRoots.get(name)) : null))]
 }
 
 function contentHash(content: unknown): string {

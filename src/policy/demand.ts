@@ -209,13 +209,13 @@ class Roots {
 
   /** None named: the public Sigstore instance. `step` is what the specified text says that it was needed for. */
   find(name: string | undefined, step: string): TrustMaterial | undefined {
-    const found = name ? this.#outside.trustRoots.get(name) : { ok: true as const, value: this.#outside.publicRoot }
+    const found = name ? this.#outside.trustRoots.get(name) : this.#outside.publicRoot
     if (found?.ok) {
       if (!this.used.includes(found.value)) this.used.push(found.value)
       return found.value
     }
     if (this.refuses.length > 0) return undefined
-    const text = `${this.#prefix}${step}trustRootRef ${name} not found`
+    const text = `${this.#prefix}${step}${name ? `trustRootRef ${name} not found` : 'the public Sigstore instance is not known'}`
     const isUnknown = found !== undefined && outcomeOf(found.reason) === 'unknown'
     this.refuses.push(
       isUnknown ? { code: 'trust-root-unknown', text } : { code: 'trust-root-not-found', text },

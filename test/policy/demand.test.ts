@@ -407,7 +407,7 @@ describe('a keyless authority, from the registry to the answer', () => {
     assert.equal((await judged({ outside: roots, now: SIGNED_AT + DAY })).allowed, true)
     const { allowed, message, codes } = await judged({ outside: roots, now: SIGNED_AT + DAY + 1 })
     assert.deepEqual([allowed, codes], [false, ['trust-root-expired']])
-    assert.match(message, /what `tr` says is trusted expired at 2026-01-02T00:00:00\.000Z/)
+    assert.match(message, /the trust root `tr` ended at 2026-01-02T00:00:00\.000Z/)
   })
 })
 
