@@ -33,7 +33,7 @@ export async function startApiServer(objects: readonly object[]): Promise<ApiSer
 
 async function startReal(parts: Parameters<typeof startCluster>[0], folder: string, objects: readonly object[]): Promise<ApiServer> {
   const cluster = await startCluster(parts, join(folder, 'cluster'), [{ namespace: SYSTEM, name: SERVICE_ACCOUNT }])
-  for (const file of ['namespace.yaml', 'crds/clusterimagepolicies.yaml', 'rbac.yaml'])
+  for (const file of ['manifests/namespace.yaml', 'crds/clusterimagepolicies.yaml', 'manifests/rbac.yaml'])
     await applied(cluster, ['apply', '-f', fileURLToPath(new URL(`../deploy/${file}`, import.meta.url))])
   await applied(cluster, ['wait', '--for=condition=Established', '--timeout=30s', 'crd/clusterimagepolicies.policy.sigstore.dev'])
   await applied(cluster, ['create', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }))

@@ -25,7 +25,7 @@ export const WEBHOOK_ADDRESS = '127.96.0.50'
 type User = { name: string; token: string; groups: readonly string[] }
 
 export async function startCluster(
-  parts: Parts,
+  parts: Parts<'etcd' | 'kube-apiserver' | 'kubectl'>,
   folder: string,
   serviceAccounts: readonly { namespace: string; name: string }[],
 ): Promise<Cluster> {

@@ -119,9 +119,11 @@ type Manifest = {
 /** Applies what is in deploy/, adding only what an installation must know: the CA, and where the Service is. */
 async function applyDeploy(cluster: Cluster, port: number, ca: string): Promise<void> {
   const read = (file: string): string => readFileSync(join(root, 'deploy', file), 'utf8')
-  for (const file of ['namespace.yaml', 'crds/clusterimagepolicies.yaml', 'rbac.yaml'])
+  for (const file of ['manifests/namespace.yaml', 'crds/clusterimagepolicies.yaml', 'crds/trustroots.yaml', 'manifests/rbac.yaml'])
     await applied(cluster, ['apply', '-f', '-'], read(file))
-  const manifests = ['service.yaml', 'webhooks.yaml'].flatMap((file) => parseAllDocuments(read(file)).map((d) => d.toJS() as Manifest))
+  const manifests = ['manifests/service.yaml', 'manifests/webhooks.yaml'].flatMap((file) =>
+    parseAllDocuments(read(file)).map((d) => d.toJS() as Manifest),
+  )
   for (const manifest of manifests) {
     if (manifest.kind === 'Service') manifest.spec = { ...manifest.spec, clusterIP: WEBHOOK_ADDRESS, ports: [{ port }] }
     for (const { clientConfig } of manifest.webhooks ?? []) {

@@ -37,7 +37,7 @@ test(
     const real = await startCluster(partsIfPresent(NEEDED) as Parts, folder, [{ namespace: 'cosign-system', name: 'webhook' }])
     const kubeconfig = real.kubeconfigOf('cosign-system', 'webhook')
     const apply = (text: string) => applied(real, ['apply', '-f', '-'], text)
-    await applied(real, ['apply', '-f', deploy('namespace.yaml'), '-f', deploy('rbac.yaml')])
+    await applied(real, ['apply', '-f', deploy('manifests/namespace.yaml'), '-f', deploy('manifests/rbac.yaml')])
     await applied(real, ['create', 'namespace', 'demo'])
     const cluster = await openKubernetes({ kubeconfig, systemNamespace: 'cosign-system', log: silent })
     const api = new ApiServer(await openAccess({ kubeconfig, env: {} }))

@@ -12,10 +12,10 @@ import { fileURLToPath } from 'node:url'
  *   node e2e/parts.ts         builds what is missing and prints where each part is
  *   node e2e/parts.ts --list  only says what is there
  */
-export type Part = 'kube-apiserver' | 'etcd' | 'kubectl' | 'registry' | 'cosign2' | 'cosign3'
+export type Part = 'kube-apiserver' | 'etcd' | 'kubectl' | 'registry' | 'cosign2' | 'cosign3' | 'helm'
 
 /** The path of each part's program. */
-export type Parts = Readonly<Record<Part, string>>
+export type Parts<P extends Part = Part> = Readonly<Record<P, string>>
 
 /** `module`: a folder beside this file whose go.sum pins everything. `install`: a package that its own module pins. */
 type Recipe = { readonly version: string; readonly program: string; readonly ldflags?: string } & (
@@ -29,6 +29,18 @@ const KUBERNETES_VERSION = ['component-base/version', 'client-go/pkg/version']
   .map((name) => `-X k8s.io/${name}.gitVersion=${KUBERNETES}`)
   .join(' ')
 
+const HELM = 'v3.22.0'
+// Without these, helm renders charts for Kubernetes 1.20.
+const HELM_VERSION = [
+  `-X helm.sh/helm/v3/internal/version.version=${HELM}`,
+  ...KUBERNETES.slice(1)
+    .split('.')
+    .slice(0, 2)
+    .flatMap((number, at) =>
+      ['pkg/lint/rules', 'pkg/chartutil'].map((name) => `-X helm.sh/helm/v3/${name}.k8sVersion${['Major', 'Minor'][at]}=${number}`),
+    ),
+].join(' ')
+
 const recipes: Readonly<Record<Part, Recipe>> = {
   'kube-apiserver': { version: KUBERNETES, program: 'kube-apiserver', module: 'kube-apiserver', ldflags: KUBERNETES_VERSION },
   'etcd': { version: 'v3.6.6', program: 'etcd', module: 'etcd' },
@@ -36,6 +48,7 @@ const recipes: Readonly<Record<Part, Recipe>> = {
   'registry': { version: 'v0.22.1', program: 'registry', module: 'registry' },
   'cosign2': { version: 'v2.6.5', program: 'cosign', install: 'github.com/sigstore/cosign/v2/cmd/cosign' },
   'cosign3': { version: 'v3.1.3', program: 'cosign', install: 'github.com/sigstore/cosign/v3/cmd/cosign' },
+  'helm': { version: HELM, program: 'helm', install: 'helm.sh/helm/v3/cmd/helm', ldflags: HELM_VERSION },
 }
 
 export const PARTS = Object.keys(recipes) as Part[]

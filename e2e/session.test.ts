@@ -5,7 +5,7 @@ import { applied } from './cluster.ts'
 import { type Installed, install } from './installed.ts'
 import { leftOutWithout, partsIfPresent } from './parts.ts'
 
-const needed = ['kube-apiserver', 'etcd', 'kubectl', 'registry', 'cosign2', 'cosign3'] as const
+const needed = ['kube-apiserver', 'etcd', 'kubectl', 'registry', 'cosign2', 'cosign3', 'helm'] as const
 const skip =
   process.platform === 'linux'
     ? leftOutWithout(needed)

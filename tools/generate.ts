@@ -1,12 +1,21 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { clusterImagePolicies } from './crds.ts'
-import { root } from './project.ts'
+import { chartPage, chartSchema } from './chart.ts'
+import { clusterImagePolicies, trustRoots } from './crds.ts'
+import { onDisk, root } from './project.ts'
 import { referencePages } from './reference.ts'
+
+const chartValues = (): string => onDisk().text('deploy/chart/values.yaml')
 
 /** Every file that is made by the project itself, and how. `npm run check` compares, `npm run generate` writes. */
 export const generated: Readonly<Record<string, () => string>> = {
   'deploy/crds/clusterimagepolicies.yaml': clusterImagePolicies,
+  'deploy/crds/trustroots.yaml': trustRoots,
+  // A chart can read only what is inside of it.
+  'deploy/chart/files/clusterimagepolicies.yaml': clusterImagePolicies,
+  'deploy/chart/files/trustroots.yaml': trustRoots,
+  'deploy/chart/values.schema.json': () => chartSchema(chartValues()),
+  'docs/reference/chart.md': () => chartPage(chartValues()),
   ...referencePages,
 }
 

@@ -1,18 +1,33 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parse } from 'yaml'
-import { clusterImagePolicies } from '../../tools/crds.ts'
+import { clusterImagePolicies, inForce, trustRoots } from '../../tools/crds.ts'
 
 type Schema = { type?: string; properties?: Record<string, Schema>; items?: Schema; required?: string[] } & Record<string, unknown>
-type Version = { name: string; served: boolean; storage: boolean; subresources: object; schema: { openAPIV3Schema: Schema } }
+type Column = { name: string; jsonPath: string; type: string; priority?: number }
+type Version = {
+  name: string
+  served: boolean
+  storage: boolean
+  subresources: object
+  additionalPrinterColumns: Column[]
+  schema: { openAPIV3Schema: Schema }
+}
 type Definition = { metadata: { name: string }; spec: { group: string; scope: string; names: object; versions: Version[] } }
 
 const definition = parse(clusterImagePolicies()) as Definition
-const schemaOf = (name: string): Schema => {
-  const version = definition.spec.versions.find((v) => v.name === name)
+const ofTrustRoots = parse(trustRoots()) as Definition
+const versionOf = ({ spec }: Definition, name: string): Version => {
+  const version = spec.versions.find((v) => v.name === name)
   assert.ok(version)
-  return version.schema.openAPIV3Schema
+  return version
 }
+const schemaOf = (name: string): Schema => versionOf(definition, name).schema.openAPIV3Schema
+const schemaOfTrustRoots = versionOf(ofTrustRoots, 'v1alpha1').schema.openAPIV3Schema
+const bothKinds = [
+  ['ClusterImagePolicy', schemaOf('v1beta1')],
+  ['TrustRoot', schemaOfTrustRoots],
+] as const
 
 function* walk(schema: Schema, path = ''): Generator<[string, Schema]> {
   yield [path, schema]
@@ -42,17 +57,73 @@ test('v1alpha1 is stored, both versions are served and have the same fields', ()
   assert.deepEqual(schemaOf('v1alpha1'), schemaOf('v1beta1'))
 })
 
-test('the schema leaves every refusal that has a text of its own to the webhooks', () => {
-  for (const [path, schema] of walk(schemaOf('v1beta1'))) {
-    for (const keyword of ['default', 'enum', 'pattern', 'minItems', 'minLength', 'oneOf', 'x-kubernetes-validations'])
-      assert.ok(!(keyword in schema), `${path}: ${keyword}`)
-    assert.deepEqual(schema.required, path === 'status.conditions[]' ? ['type', 'status'] : undefined, path)
+test('TrustRoots have the names that users know, and one version', () => {
+  assert.equal(ofTrustRoots.metadata.name, 'trustroots.policy.sigstore.dev')
+  assert.equal(ofTrustRoots.spec.scope, 'Cluster')
+  assert.deepEqual(ofTrustRoots.spec.names, {
+    kind: 'TrustRoot',
+    listKind: 'TrustRootList',
+    plural: 'trustroots',
+    singular: 'trustroot',
+    categories: ['all', 'sigstore'],
+  })
+  const versions = ofTrustRoots.spec.versions.map(({ name, served, storage, subresources }) => ({ name, served, storage, subresources }))
+  assert.deepEqual(versions, [{ name: 'v1alpha1', served: true, storage: true, subresources: { status: {} } }])
+})
+
+for (const [kind, schema] of bothKinds) {
+  test(`the schema of ${kind} leaves every refusal that has a text of its own to the webhooks`, () => {
+    for (const [path, part] of walk(schema)) {
+      for (const keyword of [
+        'default',
+        'enum',
+        'pattern',
+        'format',
+        'minItems',
+        'minLength',
+        'maxLength',
+        'oneOf',
+        'x-kubernetes-validations',
+      ])
+        assert.ok(!(keyword in part) || path === 'status.observedGeneration', `${path}: ${keyword}`)
+      assert.deepEqual(part.required, path === 'status.conditions[]' ? ['type', 'status'] : undefined, path)
+    }
+  })
+
+  test(`every field of ${kind} is described, so that kubectl explain teaches`, () => {
+    for (const [path, { description }] of walk(schema)) {
+      if (path.endsWith('[]') || path === 'metadata') continue
+      assert.match(String(description), /^[A-Za-z].*[.]$/s, path)
+    }
+  })
+
+  test(`what is in force of a ${kind} is a text that the definition of the sigstore policy controller keeps too`, () => {
+    const annotations = schema.properties?.['status']?.properties?.['annotations']
+    assert.equal(annotations?.['x-kubernetes-preserve-unknown-fields'], true)
+    assert.deepEqual(Object.keys(annotations?.properties ?? {}), Object.keys(inForce))
+    for (const { type } of Object.values(annotations?.properties ?? {})) assert.equal(type, 'string')
+  })
+}
+
+test('every column shows a field that there is', () => {
+  for (const [{ additionalPrinterColumns }, schema] of [
+    [versionOf(definition, 'v1beta1'), schemaOf('v1beta1')],
+    [versionOf(ofTrustRoots, 'v1alpha1'), schemaOfTrustRoots],
+  ] as const) {
+    const paths = new Set([...walk(schema)].map(([path]) => path))
+    for (const { name, jsonPath } of additionalPrinterColumns) {
+      const path = jsonPath.slice(1).replaceAll(/\[[^\]]*\]/g, '[]')
+      assert.ok(path === 'metadata.creationTimestamp' || paths.has(path), `${name}: ${jsonPath}`)
+    }
   }
 })
 
-test('every field is described, so that kubectl explain teaches', () => {
-  for (const [path, schema] of walk(schemaOf('v1beta1').properties?.['spec'] ?? {}, 'spec'))
-    if (!path.endsWith('[]')) assert.equal(typeof schema['description'], 'string', path)
+test('policies are listed with mode, images, authorities, ready and age', () => {
+  const columns = versionOf(definition, 'v1beta1').additionalPrinterColumns.filter(({ priority = 0 }) => priority === 0)
+  assert.deepEqual(
+    columns.map(({ name }) => name),
+    ['Mode', 'Images', 'Authorities', 'Ready', 'Age'],
+  )
 })
 
 const keyFields = ['secretRef.name', 'secretRef.namespace', 'data', 'kms', 'hashAlgorithm']
@@ -90,7 +161,8 @@ test('every field of the specification, and no other, is kept', () => {
     ...under('spec.authorities[].keyless.identities[]', ['issuer', 'issuerRegExp', 'subject', 'subjectRegExp']),
     ...under('spec.authorities[].source[]', ['oci', 'signaturePullSecrets[].name', 'tagPrefix']),
     ...under('spec.authorities[].attestations[]', ['name', 'predicateType', ...under('policy', policyFields)]),
-    ...under('status', ['observedGeneration', 'annotations']),
+    'status.observedGeneration',
+    ...under('status.annotations', Object.keys(inForce)),
     ...under('status.conditions[]', ['type', 'status', 'severity', 'lastTransitionTime', 'reason', 'message']),
     'apiVersion',
     'kind',
@@ -98,4 +170,30 @@ test('every field of the specification, and no other, is kept', () => {
   ]
   const leaves = [...walk(schemaOf('v1beta1'))].filter(([, { properties, items }]) => !properties && !items).map(([path]) => path)
   assert.deepEqual(leaves.toSorted(), specified.toSorted())
+})
+
+test('every field of a TrustRoot, and no other, is kept; a trusted root is kept whole', () => {
+  const tuf = ['root', 'targets', 'trustedRootTarget']
+  const authority = ['subject.organization', 'subject.commonName', 'uri', 'certChain']
+  const log = ['baseURL', 'hashAlgorithm', 'publicKey']
+  const specified = [
+    ...under('spec.remote', [...tuf, 'mirror']),
+    ...under('spec.repository', [...tuf, 'mirrorFS']),
+    ...under('spec.sigstoreKeys.certificateAuthorities[]', authority),
+    ...under('spec.sigstoreKeys.timestampAuthorities[]', authority),
+    ...under('spec.sigstoreKeys.tLogs[]', log),
+    ...under('spec.sigstoreKeys.ctLogs[]', log),
+    'spec.trustedRoot',
+    'status.observedGeneration',
+    ...under('status.annotations', Object.keys(inForce)),
+    ...under('status.conditions[]', ['type', 'status', 'severity', 'lastTransitionTime', 'reason', 'message']),
+    'apiVersion',
+    'kind',
+    'metadata',
+  ]
+  const leaves = [...walk(schemaOfTrustRoots)].filter(([, { properties, items }]) => !properties && !items).map(([path]) => path)
+  assert.deepEqual(leaves.toSorted(), specified.toSorted())
+  const trustedRoot = schemaOfTrustRoots.properties?.['spec']?.properties?.['trustedRoot']
+  // Without a type it may be an object, and a text.
+  assert.deepEqual(Object.keys(trustedRoot ?? {}), ['description', 'x-kubernetes-preserve-unknown-fields'])
 })
