@@ -3,7 +3,18 @@ import { readFileSync, readdirSync } from 'node:fs'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
-import { type Manifest, type Rendering, manifestsIn, plainManifests, rendered, template } from './chart.ts'
+import {
+  type Manifest,
+  type Pod,
+  type Rendering,
+  type Rule,
+  type Selector,
+  type WebhookManifest,
+  manifestsIn,
+  plainManifests,
+  rendered,
+  template,
+} from './chart.ts'
 import { leftOutWithout, partsIfPresent } from './parts.ts'
 
 const skip = leftOutWithout(['helm'])
@@ -21,8 +32,18 @@ function one(manifests: readonly Manifest[], kind: string, name?: string): Manif
   )
   return found[0] as Manifest
 }
-const podOf = (manifests: readonly Manifest[]) => one(manifests, 'Deployment')['spec'].template.spec
+function podOf(manifests: readonly Manifest[]): Pod {
+  const pod = one(manifests, 'Deployment').spec?.template?.spec
+  assert.ok(pod)
+  return pod
+}
 const containerOf = (manifests: readonly Manifest[]) => podOf(manifests).containers[0]
+
+function webhookOf(manifests: readonly Manifest[], kind: string, name: string): WebhookManifest {
+  const [webhook, ...others] = one(manifests, kind, name).webhooks ?? []
+  assert.ok(webhook && others.length === 0)
+  return webhook
+}
 
 test('the plain manifests are what the chart renders', { skip }, async () => {
   const made = await plainManifests(helm)
@@ -43,9 +64,9 @@ test('the plain manifests are what the chart renders', { skip }, async () => {
 test('what is installed has the names, ports and labels of the sigstore policy controller', { skip }, async () => {
   const manifests = await render()
   const { spec } = one(manifests, 'Service', 'webhook')
-  assert.deepEqual(spec.selector, { role: 'webhook' })
-  assert.deepEqual(spec.ports, [{ name: 'https-webhook', port: 443, targetPort: 'https-webhook' }])
-  assert.deepEqual(one(manifests, 'Deployment', 'webhook')['spec'].selector, { matchLabels: { role: 'webhook' } })
+  assert.deepEqual(spec?.selector, { role: 'webhook' })
+  assert.deepEqual(spec?.ports, [{ name: 'https-webhook', port: 443, targetPort: 'https-webhook' }])
+  assert.deepEqual(one(manifests, 'Deployment', 'webhook').spec?.selector, { matchLabels: { role: 'webhook' } })
   assert.deepEqual(containerOf(manifests).ports, [
     { name: 'https-webhook', containerPort: 8443 },
     { name: 'metrics', containerPort: 9090 },
@@ -76,23 +97,21 @@ test('workloads are asked about in both configurations, refused while nobody ans
     ['MutatingWebhookConfiguration', '/mutations'],
     ['ValidatingWebhookConfiguration', '/validations'],
   ] as const) {
-    const [webhook] = one(manifests, kind, 'policy.sigstore.dev')['webhooks']
+    const webhook = webhookOf(manifests, kind, 'policy.sigstore.dev')
     assert.deepEqual(webhook.clientConfig, { service: { name: 'webhook', namespace: 'cosign-system', port: 443, path } })
     assert.equal(webhook.failurePolicy, 'Fail')
     assert.equal(webhook.timeoutSeconds, 25)
     assert.deepEqual(
-      webhook.rules.flatMap((rule: { resources: string[] }) => rule.resources).filter((r: string) => r.endsWith('/status')),
+      webhook.rules.flatMap((rule) => rule.resources).filter((r) => r.endsWith('/status')),
       [],
     )
   }
 })
 
-type Expression = { key: string; operator: string; values?: string[] }
-
 /** Whether the API server would send requests of a namespace with these labels. */
-function selects(selector: { matchExpressions: Expression[] }, name: string, labels: Readonly<Record<string, string>> = {}): boolean {
+function selects(selector: Selector | undefined, name: string, labels: Readonly<Record<string, string>> = {}): boolean {
   const all: Readonly<Record<string, string>> = { 'kubernetes.io/metadata.name': name, ...labels }
-  return selector.matchExpressions.every(({ key, operator, values = [] }) => {
+  return (selector?.matchExpressions ?? []).every(({ key, operator, values = [] }) => {
     const value = all[key]
     switch (operator) {
       case 'In':
@@ -158,9 +177,9 @@ for (const [how, values, cases] of [
 ] as const)
   test(`namespaces are checked: ${how}`, { skip }, async () => {
     for (const kind of ['MutatingWebhookConfiguration', 'ValidatingWebhookConfiguration']) {
-      const [webhook] = one(await render(values, { namespace: 'trust' }), kind, 'policy.sigstore.dev')['webhooks']
+      const { namespaceSelector } = webhookOf(await render(values, { namespace: 'trust' }), kind, 'policy.sigstore.dev')
       for (const [name, labels, is] of cases)
-        assert.equal(selects(webhook.namespaceSelector, name, labels), is, `${name} ${JSON.stringify(labels)}`)
+        assert.equal(selects(namespaceSelector, name, labels), is, `${name} ${JSON.stringify(labels)}`)
     }
   })
 
@@ -190,16 +209,16 @@ test('with one replica no budget holds up a drain; with more it keeps one', { sk
   const budgets = async (webhook: object) => (await render({ webhook })).filter(({ kind }) => kind === 'PodDisruptionBudget')
   assert.deepEqual(await budgets({ replicaCount: 1 }), [])
   assert.deepEqual(await budgets({ podDisruptionBudget: { enabled: false } }), [])
-  assert.equal((await budgets({}))[0]?.['spec'].minAvailable, 1)
+  assert.equal((await budgets({}))[0]?.spec?.minAvailable, 1)
   const [most] = await budgets({ podDisruptionBudget: { maxUnavailable: '25%' } })
-  assert.equal(most?.['spec'].maxUnavailable, '25%')
-  assert.ok(!('minAvailable' in most['spec']))
+  assert.equal(most?.spec?.maxUnavailable, '25%')
+  assert.equal(most?.spec?.minAvailable, undefined)
 })
 
 test('the number of replicas is left to the autoscaler where there is one', { skip }, async () => {
   const manifests = await render({ webhook: { autoscaling: { enabled: true, minReplicas: 3 } } })
-  assert.ok(!('replicas' in one(manifests, 'Deployment')['spec']))
-  assert.equal(one(manifests, 'HorizontalPodAutoscaler')['spec'].minReplicas, 3)
+  assert.equal(one(manifests, 'Deployment').spec?.replicas, undefined)
+  assert.equal(one(manifests, 'HorizontalPodAutoscaler').spec?.minReplicas, 3)
 })
 
 test('values of the public chart mean the same here', { skip }, async () => {
@@ -248,19 +267,19 @@ test('values of the public chart mean the same here', { skip }, async () => {
     '--mirror=c=https://d',
   ])
     assert.ok(container.args.includes(argument), argument)
-  const env = new Map(container.env.map(({ name, value }: { name: string; value: string }) => [name, value]))
+  const env = new Map(container.env.map(({ name, value }) => [name, value]))
   assert.equal(env.get('SSL_CERT_DIR'), '/certs')
   assert.equal(env.get('SIZE'), '5')
-  const ca = container.args.find((argument: string) => argument.startsWith('--registry-ca=')).slice('--registry-ca='.length)
-  const mount = container.volumeMounts.find((m: { mountPath: string }) => ca.startsWith(`${m.mountPath}/`))
-  assert.equal(ca, `${mount.mountPath}/ca-bundle.crt`)
-  assert.deepEqual(pod.volumes.find((v: { name: string }) => v.name === mount.name).configMap, { name: 'ca-bundle-config' })
-  assert.deepEqual(one(manifests, 'ConfigMap', 'config-policy-controller')['data'], { 'no-match-policy': 'warn', 'enable-oci11': 'true' })
-  assert.equal(one(manifests, 'Deployment', 'gate')['spec'].replicas, 3)
-  assert.equal(one(manifests, 'Service', 'gate')['spec'].ports[0].nodePort, 30443)
+  const ca = container.args.find((argument) => argument.startsWith('--registry-ca='))?.slice('--registry-ca='.length)
+  const mount = container.volumeMounts.find((m) => ca?.startsWith(`${m.mountPath}/`))
+  assert.equal(ca, `${mount?.mountPath}/ca-bundle.crt`)
+  assert.deepEqual(pod.volumes.find((v) => v.name === mount?.name)?.configMap, { name: 'ca-bundle-config' })
+  assert.deepEqual(one(manifests, 'ConfigMap', 'config-policy-controller').data, { 'no-match-policy': 'warn', 'enable-oci11': 'true' })
+  assert.equal(one(manifests, 'Deployment', 'gate').spec?.replicas, 3)
+  assert.equal(one(manifests, 'Service', 'gate').spec?.ports?.[0]?.nodePort, 30443)
   assert.deepEqual(one(manifests, 'Service', 'gate').metadata.annotations, { a: 'b', owner: 'security' })
   assert.deepEqual(one(manifests, 'ServiceAccount').metadata.annotations, { 'eks.amazonaws.com/role-arn': 'arn', 'owner': 'security' })
-  const [webhook] = one(manifests, 'ValidatingWebhookConfiguration', 'images.example.com')['webhooks']
+  const webhook = webhookOf(manifests, 'ValidatingWebhookConfiguration', 'images.example.com')
   assert.equal(webhook.name, 'images.example.com')
   assert.equal(webhook.failurePolicy, 'Ignore')
   assert.deepEqual(webhook.clientConfig.service, { name: 'gate', namespace: 'cosign-system', port: 8443, path: '/validations' })
@@ -287,19 +306,18 @@ test('the definitions stay when the release goes, unless that is not wanted', { 
 
 test('rights are tied to names wherever Kubernetes can tie them', { skip }, async () => {
   const manifests = await render({}, { namespace: 'trust' })
-  type Rule = { apiGroups: string[]; resources: string[]; resourceNames?: string[]; verbs: string[] }
-  const rules = (kind: string): Rule[] => one(manifests, kind, 'sealgate-webhook')['rules']
+  const rules = (kind: string): readonly Rule[] => one(manifests, kind, 'sealgate-webhook').rules ?? []
   for (const rule of [...rules('ClusterRole'), ...rules('Role')]) {
     assert.ok(![rule.apiGroups, rule.resources, rule.verbs].flat().includes('*'), JSON.stringify(rule))
     const writes = rule.verbs.some((verb) => ['update', 'patch', 'delete'].includes(verb))
-    const isOurs = rule.apiGroups[0] === 'policy.sigstore.dev' || rule.resources[0] === 'events'
+    const isOurs = rule.apiGroups.includes('policy.sigstore.dev') || rule.resources.includes('events')
     if (writes && !isOurs) assert.ok((rule.resourceNames?.length ?? 0) > 0, JSON.stringify(rule))
     assert.ok(!rule.verbs.includes('delete') && !rule.verbs.includes('deletecollection'), JSON.stringify(rule))
   }
   const secrets = rules('ClusterRole').filter(({ resources }) => resources.includes('secrets'))
   assert.deepEqual(secrets, [{ apiGroups: [''], resources: ['secrets'], verbs: ['get'] }])
   for (const kind of ['ClusterRoleBinding', 'RoleBinding'])
-    assert.deepEqual(one(manifests, kind)['subjects'], [{ kind: 'ServiceAccount', name: 'webhook', namespace: 'trust' }])
+    assert.deepEqual(one(manifests, kind).subjects, [{ kind: 'ServiceAccount', name: 'webhook', namespace: 'trust' }])
   assert.equal((await render({ rbac: { create: false } })).filter(({ kind }) => /Role/.test(kind)).length, 0)
 })
 
@@ -307,24 +325,24 @@ test('the guard of labels needs a Kubernetes that has it', { skip }, async () =>
   const values = { namespaceLabelGuard: { enabled: true } }
   const said = await template(helm, { values, options: ['--kube-version=1.29.4'] })
   assert.match(said.stderr, /namespaceLabelGuard needs Kubernetes 1\.30/)
-  assert.equal(one(await render(values), 'ValidatingAdmissionPolicyBinding')['spec'].validationActions[0], 'Deny')
+  assert.equal(one(await render(values), 'ValidatingAdmissionPolicyBinding').spec?.validationActions?.[0], 'Deny')
 })
 
 test('with cert-manager, it makes the certificate and tells the API server of its CA', { skip }, async () => {
   const manifests = await render({ certManager: { enabled: true }, crds: { conversion: 'Webhook' } }, { namespace: 'trust' })
   const certificate = one(manifests, 'Certificate', 'webhook')
-  assert.ok(certificate['spec'].dnsNames.includes('webhook.trust.svc'))
-  const volume = podOf(manifests).volumes.find((v: { name: string }) => v.name === 'tls')
-  assert.equal(volume.secret.secretName, certificate['spec'].secretName)
+  assert.ok(certificate.spec?.dnsNames?.includes('webhook.trust.svc'))
+  const volume = podOf(manifests).volumes.find((v) => v.name === 'tls')
+  assert.equal(volume?.secret?.secretName, certificate.spec?.secretName)
   assert.ok(containerOf(manifests).args.includes('--tls-cert=/var/run/sealgate/tls/tls.crt'))
   const carriers = manifests.filter(
-    ({ kind, metadata }) => /WebhookConfiguration$/.test(kind) || metadata.name === 'clusterimagepolicies.policy.sigstore.dev',
+    ({ kind, metadata }) => kind.endsWith('WebhookConfiguration') || metadata.name === 'clusterimagepolicies.policy.sigstore.dev',
   )
   assert.ok(carriers.length >= 3)
   for (const { metadata } of carriers) assert.equal(metadata.annotations?.['cert-manager.io/inject-ca-from'], 'trust/webhook')
   assert.equal(manifests.filter(({ kind }) => kind === 'Secret').length, 0)
   const other = await render({ certManager: { enabled: true, issuerRef: { name: 'corp', kind: 'ClusterIssuer' } } })
-  assert.deepEqual(one(other, 'Certificate', 'webhook')['spec'].issuerRef, { name: 'corp', kind: 'ClusterIssuer' })
+  assert.deepEqual(one(other, 'Certificate', 'webhook').spec?.issuerRef, { name: 'corp', kind: 'ClusterIssuer' })
   assert.equal(other.filter(({ kind }) => kind === 'Issuer').length, 0)
 })
 

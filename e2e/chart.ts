@@ -24,7 +24,7 @@ export async function template(helm: string, { namespace = 'cosign-system', valu
   return run(helm, ['template', 'sealgate', CHART, `--namespace=${namespace}`, `--values=${file}`, ...options], { env })
 }
 
-/** An object as it is applied. */
+/** An object as it is applied; of what the kinds have, what the tests look at. */
 export type Manifest = {
   readonly apiVersion: string
   readonly kind: string
@@ -34,8 +34,67 @@ export type Manifest = {
     readonly labels?: Readonly<Record<string, string>>
     readonly annotations?: Readonly<Record<string, string>>
   }
-  // oxlint-disable-next-line typescript/no-explicit-any -- objects of every kind, whose fields the tests go through
-  readonly [field: string]: any
+  readonly data?: Readonly<Record<string, string>>
+  readonly rules?: readonly Rule[]
+  readonly subjects?: readonly object[]
+  readonly webhooks?: readonly WebhookManifest[]
+  readonly spec?: Spec
+}
+
+export type Rule = {
+  readonly apiGroups: readonly string[]
+  readonly resources: readonly string[]
+  readonly resourceNames?: readonly string[]
+  readonly verbs: readonly string[]
+}
+
+export type WebhookManifest = {
+  readonly name: string
+  readonly clientConfig: { readonly service: object; caBundle?: string }
+  readonly failurePolicy: string
+  readonly timeoutSeconds?: number
+  readonly namespaceSelector?: Selector
+  readonly rules: readonly { readonly resources: readonly string[] }[]
+}
+
+export type Selector = {
+  readonly matchExpressions: readonly { readonly key: string; readonly operator: string; readonly values?: readonly string[] }[]
+}
+
+type Spec = {
+  readonly selector?: object
+  readonly ports?: readonly { readonly name: string; readonly port: number; readonly nodePort?: number }[]
+  readonly replicas?: number
+  readonly template?: { readonly spec: Pod }
+  readonly minAvailable?: number | string
+  readonly maxUnavailable?: number | string
+  readonly minReplicas?: number
+  readonly validationActions?: readonly string[]
+  readonly dnsNames?: readonly string[]
+  readonly secretName?: string
+  readonly issuerRef?: object
+}
+
+export type Pod = {
+  readonly serviceAccountName: string
+  readonly securityContext?: object
+  readonly terminationGracePeriodSeconds: number
+  readonly nodeSelector?: object
+  readonly tolerations?: readonly object[]
+  readonly imagePullSecrets?: readonly object[]
+  readonly affinity: object
+  readonly volumes: readonly { readonly name: string; readonly secret?: { readonly secretName: string }; readonly configMap?: object }[]
+  readonly containers: readonly [
+    {
+      readonly image: string
+      readonly imagePullPolicy: string
+      readonly args: readonly string[]
+      readonly env: readonly { readonly name: string; readonly value?: string }[]
+      readonly ports: readonly object[]
+      readonly securityContext: { readonly runAsUser?: number }
+      readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[]
+    },
+  ]
 }
 
 /** The objects of the chart with these values. Throws what helm says when it does not render. */
@@ -86,7 +145,7 @@ export async function plainManifests(helm: string): Promise<Readonly<Record<stri
 /** What opting out changes, as a patch for both webhook configurations. */
 async function optOutPatch(helm: string): Promise<string> {
   const objects = await rendered(helm, { values: { webhook: { optOut: true } } })
-  const value: unknown = objects.find(({ kind }) => kind === 'ValidatingWebhookConfiguration')?.['webhooks'][0].namespaceSelector
+  const value = objects.find(({ kind }) => kind === 'ValidatingWebhookConfiguration')?.webhooks?.[0]?.namespaceSelector
   return `# Made from the chart: node e2e/make-manifests.ts\n${JSON.stringify(
     [{ op: 'replace', path: '/webhooks/0/namespaceSelector', value }],
     undefined,
