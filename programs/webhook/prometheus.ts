@@ -43,7 +43,7 @@ export function openMetrics(): Metrics {
   })
   const registryRequests = new Counter({
     name: 'sealgate_registry_requests_total',
-    help: 'Requests to registries, to transparency logs (host="log") and to TUF repositories (host="tuf")',
+    help: 'Requests to registries, to transparency logs (host="log"), to TUF repositories (host="tuf") and to services of clouds (host="cloud")',
     labelNames: ['outcome', 'host'],
     registers,
   })

@@ -2,7 +2,7 @@ import type { Outcome } from '../verdict/decision.ts'
 import type { Code } from '../verdict/reason.ts'
 
 /** What a registry's host is to us; transparency logs and TUF repositories are counted beside them. Never its name: names come from whoever creates a Pod, and a label for each would fill the memory. */
-export type HostClass = 'mirror' | 'public' | 'private' | 'loopback' | 'log' | 'tuf'
+export type HostClass = 'mirror' | 'public' | 'private' | 'loopback' | 'log' | 'tuf' | 'cloud'
 export type RegistryOutcome = 'found' | 'absent' | 'refused' | 'limited' | 'failed' | 'timeout'
 export type InternalError = 'answer' | 'unhandled-rejection' | 'uncaught-exception' | 'compile'
 

@@ -65,6 +65,8 @@ export type Request = {
   readonly maxBytes: number
   /** Exact bytes of the body of a 200, when known. */
   readonly size?: number
+  /** Whether a redirect is the answer: of services that have none, one could only carry a token elsewhere. */
+  readonly isFinal?: boolean
 }
 
 /** What came back. Of a 200 the whole body and its digest; of anything else at most the first 64 KiB. Nothing in it is believed. */
@@ -152,7 +154,7 @@ export class Transport {
         connectMs,
         signal,
       )
-      if (!('status' in answer) || !REDIRECTS.has(answer.status) || request.method !== 'GET') return answer
+      if (!('status' in answer) || !REDIRECTS.has(answer.status) || request.method !== 'GET' || request.isFinal) return answer
       const location = answer.headers.location
       const next = location === undefined ? null : URL.parse(location, url)
       const wrong = !next
