@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
-import type { Metrics } from '../../src/world/metrics.ts'
+import type { Metrics, TrustShown } from '../../src/world/metrics.ts'
 
 const KINDS = new Set(
   'Pod ReplicaSet Deployment StatefulSet DaemonSet Job CronJob ReplicationController ClusterImagePolicy TrustRoot'.split(' '),
@@ -9,6 +9,8 @@ const PATHS = new Set(['/validations', '/mutations', '/validating', '/defaulting
 
 // Warm answers take well below a millisecond, and the API server waits 30 seconds at most.
 const SECONDS = [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
+
+const MAX_NAMED = 100 // trust roots that are a series of their own; clusters have a handful
 
 /** The metrics of this process, those of Node.js included. */
 export function openMetrics(): Metrics {
@@ -75,16 +77,22 @@ export function openMetrics(): Metrics {
     help: '1 while there is no policy at all and images are verified keyless against the public Sigstore instance',
     registers,
   })
-  const trustRoots = new Gauge({
+  const trusted = new Gauge({
     name: 'sealgate_trust_roots',
-    help: 'TrustRoots by whether they can be believed; a stale one is in force, though its last refresh failed',
-    labelNames: ['state'],
+    help: 'Trust roots by whether they can be believed: TrustRoots, and the Sigstore instance that is meant where none is named (of="sigstore"); a stale one is in force, though its last refresh failed',
+    labelNames: ['of', 'state'],
     registers,
   })
-  const trust = new Gauge({
+  const trustEnds = new Gauge({
     name: 'sealgate_trust_expiry_timestamp_seconds',
-    help: 'When what is trusted ends unless it is refreshed: of the Sigstore instance (of="sigstore"), and the first of the TrustRoots',
-    labelNames: ['of'],
+    help: 'When what a trust root says is not believed any more unless it is refreshed; none: it has no end',
+    labelNames: ['of', 'name'],
+    registers,
+  })
+  const trustRefreshed = new Gauge({
+    name: 'sealgate_trust_refreshed_timestamp_seconds',
+    help: 'When what a trust root says was fetched last; none: never, or nothing has to be fetched',
+    labelNames: ['of', 'name'],
     registers,
   })
   const certificate = new Gauge({
@@ -117,12 +125,16 @@ export function openMetrics(): Metrics {
       policies.set({ state: 'broken' }, broken)
     },
     withoutPoliciesKeyless: (inForce) => keyless.set(inForce ? 1 : 0),
-    trustRoots(inForce, stale, broken) {
-      trustRoots.set({ state: 'in-force' }, inForce)
-      trustRoots.set({ state: 'stale' }, stale)
-      trustRoots.set({ state: 'broken' }, broken)
+    trust(shown) {
+      for (const gauge of [trustEnds, trustRefreshed]) gauge.reset()
+      for (const kind of ['sigstore', 'trust-root'] as const)
+        for (const state of ['in-force', 'stale', 'broken'] as const)
+          trusted.set({ of: kind, state }, shown.filter((one) => one.of === kind && one.state === state).length)
+      for (const { of, name, ends, refreshed } of named(shown)) {
+        if (ends !== undefined) trustEnds.set({ of, name }, ends / 1000)
+        if (refreshed !== undefined) trustRefreshed.set({ of, name }, refreshed / 1000)
+      }
     },
-    trustEnds: (of, at) => (at === undefined ? trust.remove({ of }) : trust.set({ of }, at)),
     watchContact(age) {
       const gauge: Gauge = new Gauge({
         name: 'sealgate_api_contact_age_seconds',
@@ -135,4 +147,17 @@ export function openMetrics(): Metrics {
     text: () => registry.metrics(),
     contentType: registry.contentType,
   }
+}
+
+/** The first ones by name; the others together, with the first end and the oldest refresh among them. */
+function named(shown: readonly TrustShown[]): readonly TrustShown[] {
+  const sorted = shown.toSorted((a, b) => (a.name < b.name ? -1 : 1))
+  const [first, ...others] = sorted.slice(MAX_NAMED)
+  if (!first) return sorted
+  const earlier = (a: number | undefined, b: number | undefined): number | undefined => (a === undefined || (b ?? a) < a ? b : a)
+  const together = others.reduce(
+    (all, one) => ({ ...all, ends: earlier(all.ends, one.ends), refreshed: earlier(all.refreshed, one.refreshed) }),
+    { ...first, name: '(others)' },
+  )
+  return [...sorted.slice(0, MAX_NAMED), together]
 }

@@ -6,6 +6,18 @@ export type HostClass = 'mirror' | 'public' | 'private' | 'loopback' | 'log' | '
 export type RegistryOutcome = 'found' | 'absent' | 'refused' | 'limited' | 'failed' | 'timeout'
 export type InternalError = 'answer' | 'unhandled-rejection' | 'uncaught-exception' | 'compile'
 
+/** One thing that is trusted: the Sigstore instance that is meant where no TrustRoot is named, or a TrustRoot by name. Times are in ms since 1970. */
+export type TrustShown = {
+  readonly of: 'sigstore' | 'trust-root'
+  readonly name: string
+  /** `stale`: in force, though its last refresh failed. `broken`: who needs it is refused. */
+  readonly state: 'in-force' | 'stale' | 'broken'
+  /** When it is not believed any more unless it is refreshed; undefined: never. */
+  readonly ends: number | undefined
+  /** When it was fetched last; undefined: never, or nothing has to be fetched. */
+  readonly refreshed: number | undefined
+}
+
 /** What is counted. Every label has a bounded set of values, and every call costs about a microsecond. */
 export interface Metrics {
   /** A request that the webhook answered. `kind` and `operation` may come from outside: what is not handled is `other`. */
@@ -22,10 +34,8 @@ export interface Metrics {
   failedInside(where: InternalError): void
   policies(inForce: number, broken: number): void
   withoutPoliciesKeyless(inForce: boolean): void
-  /** TrustRoots by whether they can be believed; `stale` ones are in force, though their last refresh failed. */
-  trustRoots(inForce: number, stale: number, broken: number): void
-  /** Seconds since 1970 at which what is trusted ends unless it is refreshed: of the Sigstore instance, or the first of the TrustRoots. Undefined: never. */
-  trustEnds(of: 'sigstore' | 'trust-roots', at: number | undefined): void
+  /** How it stands with everything that is trusted; what is not among it is gone. */
+  trust(shown: readonly TrustShown[]): void
   /** Asked at each scrape: milliseconds since the API server was last heard of. */
   watchContact(age: () => number): void
   /** Seconds since 1970 at which the serving certificate ends. */
@@ -48,8 +58,7 @@ export const uncounted: Metrics = {
   failedInside: nothing,
   policies: nothing,
   withoutPoliciesKeyless: nothing,
-  trustRoots: nothing,
-  trustEnds: nothing,
+  trust: nothing,
   watchContact: nothing,
   certificateEnds: nothing,
   text: async () => '',

@@ -11,6 +11,7 @@ import { readTrustedRoot, MAX_TRUSTED_ROOT_BYTES } from '../trust/trusted-root.t
 import { MAX_LEGACY_TARGETS, materialOf, usageOf } from '../trust/tuf-target.ts'
 import type { LegacyTarget } from '../trust/tuf-target.ts'
 import { unpack } from './archive.ts'
+import type { Mirror } from './endpoint.ts'
 import { refusal } from './registry-error.ts'
 import type { Transport } from './transport.ts'
 
@@ -32,7 +33,8 @@ const ARCHIVE = 'http://archive.invalid' // the mirror of an archive; no host ha
 
 /** Where the files of a repository come from. */
 export type TufMirror =
-  | { readonly from: 'remote'; readonly url: URL; readonly transport: Pick<Transport, 'ask'> }
+  /** `mirrors`: where other hosts are asked instead; messages name the host that was meant. */
+  | { readonly from: 'remote'; readonly url: URL; readonly transport: Pick<Transport, 'ask'>; readonly mirrors: readonly Mirror[] }
   /** A gzip'd tar. */
   | { readonly from: 'repository'; readonly archive: Uint8Array }
 
@@ -197,8 +199,15 @@ type Opened = { readonly ok: true; readonly value: Fetch; readonly base: string 
 
 async function openMirror(mirror: TufMirror): Promise<Opened> {
   if (mirror.from === 'remote') {
-    const base = `${mirror.url.origin}${mirror.url.pathname.replace(/\/+$/, '')}`
-    return { ok: true, base, value: (url, maxBytes, signal) => ask(mirror.transport, new URL(url), maxBytes, signal) }
+    const { url, mirrors, transport } = mirror
+    const path = url.pathname.replace(/\/+$/, '')
+    const base = `${url.origin}${path}`
+    const asked = mirrors.find(({ host }) => host === url.host)?.url.replace(/\/+$/, '') ?? url.origin
+    return {
+      ok: true,
+      base,
+      value: (shown, maxBytes, signal) => ask(transport, new URL(`${asked}${path}${shown.slice(base.length)}`), shown, maxBytes, signal),
+    }
   }
   const unpacked = await unpack(mirror.archive)
   if (!unpacked.ok) return unpacked
@@ -215,8 +224,8 @@ async function openMirror(mirror: TufMirror): Promise<Opened> {
   }
 }
 
-async function ask(transport: Pick<Transport, 'ask'>, url: URL, maxBytes: number, signal: AbortSignal): ReturnType<Fetch> {
-  const target = { url, shown: url.href, shownBase: `${url.origin}/`, kind: 'tuf' } as const
+async function ask(transport: Pick<Transport, 'ask'>, url: URL, shown: string, maxBytes: number, signal: AbortSignal): ReturnType<Fetch> {
+  const target = { url, shown, shownBase: `${new URL(shown).origin}/`, kind: 'tuf' } as const
   const answer = await transport.ask({ method: 'GET', targets: [target], headers: {}, maxBytes }, signal)
   if (!('status' in answer)) return answer.reason.text
   const { status, body } = answer

@@ -54,7 +54,7 @@ function refresh(repository: TufRepository, from: TufServer | 'archive' | Uint8A
   const archive = from === 'archive' ? repository.packed() : from instanceof Uint8Array ? from : undefined
   const mirror = archive
     ? ({ from: 'repository', archive } as const)
-    : ({ from: 'remote', url: new URL((from as TufServer).url), transport } as const)
+    : ({ from: 'remote', url: new URL((from as TufServer).url), transport, mirrors: [] } as const)
   return refreshFromTuf('ours', { root, target, targets }, mirror, known, signal)
 }
 
@@ -107,9 +107,26 @@ test('a mirror below a path of its host is asked there, with a slash at the end 
       targets: 'targets',
     }
     const url = new URL(server.url + path)
-    const { material } = await got(refreshFromTuf('ours', tuf, { from: 'remote', url, transport }, undefined, AbortSignal.timeout(10_000)))
+    const { material } = await got(
+      refreshFromTuf('ours', tuf, { from: 'remote', url, transport, mirrors: [] }, undefined, AbortSignal.timeout(10_000)),
+    )
     assert.equal(material.hash, hash)
   }
+})
+
+test('a host that is mirrored is asked at its mirror, below the path of both, and messages name the host that was meant', async () => {
+  const repository = new TufRepository(options)
+  const files = [...repository.files]
+  for (const [name, bytes] of files) repository.files.set(`hosts/tuf/v1/${name}`, bytes)
+  for (const [name] of files) repository.files.delete(name)
+  const server = await serve(repository)
+  const root = files.find(([name]) => name === '1.root.json')?.[1] ?? Buffer.alloc(0)
+  const tuf = { root, target: 'trusted_root.json', targets: 'targets' }
+  const mirrors = [{ host: 'tuf.example', url: `${server.url}/hosts/tuf`, credentials: false }]
+  const at = (url: string): Promise<Refreshed> =>
+    refreshFromTuf('ours', tuf, { from: 'remote', url: new URL(url), transport, mirrors }, undefined, AbortSignal.timeout(10_000))
+  assert.equal((await got(at('https://tuf.example/v1/'))).material.hash, hash)
+  assert.match(await why(at('https://tuf.example/v2')), /GET https:\/\/tuf\.example\/v2\/timestamp\.json: .*404/)
 })
 
 // — keys that change

@@ -68,3 +68,48 @@ test('the memory and the event loop of the process are there too', async () => {
 
 test('internal errors are there before the first, so that an alert sees the first', async () =>
   equal((await linesOf(openMetrics(), 'sealgate_internal_errors_total')).length, 4))
+
+const HOUR = 60 * 60 * 1000
+
+test('how it stands with trust roots is counted, and when each ends and was fetched is told by name', async () => {
+  const metrics = openMetrics()
+  const sigstore = { of: 'sigstore', name: '', state: 'stale', ends: 30 * HOUR, refreshed: undefined } as const
+  const ours = { of: 'trust-root', name: 'ours', state: 'in-force', ends: 20 * HOUR, refreshed: 10 * HOUR } as const
+  metrics.trust([sigstore, ours, { ...ours, name: 'keys', ends: undefined, refreshed: undefined }])
+  deepEqual(await linesOf(metrics, 'sealgate_trust_roots'), [
+    'sealgate_trust_roots{of="sigstore",state="in-force"} 0',
+    'sealgate_trust_roots{of="sigstore",state="stale"} 1',
+    'sealgate_trust_roots{of="sigstore",state="broken"} 0',
+    'sealgate_trust_roots{of="trust-root",state="in-force"} 2',
+    'sealgate_trust_roots{of="trust-root",state="stale"} 0',
+    'sealgate_trust_roots{of="trust-root",state="broken"} 0',
+  ])
+  deepEqual(await linesOf(metrics, 'sealgate_trust_expiry'), [
+    'sealgate_trust_expiry_timestamp_seconds{of="sigstore",name=""} 108000',
+    'sealgate_trust_expiry_timestamp_seconds{of="trust-root",name="ours"} 72000',
+  ])
+  deepEqual(await linesOf(metrics, 'sealgate_trust_refreshed'), [
+    'sealgate_trust_refreshed_timestamp_seconds{of="trust-root",name="ours"} 36000',
+  ])
+  metrics.trust([sigstore])
+  equal((await linesOf(metrics, 'sealgate_trust_expiry')).length, 1)
+})
+
+test('a cluster with very many trust roots does not fill the memory: those beyond a hundred are told together, by the worst of them', async () => {
+  const metrics = openMetrics()
+  const all = Array.from({ length: 1_000 }, (_, i) => {
+    const name = `root-${String(i).padStart(4, '0')}`
+    return {
+      of: 'trust-root',
+      name,
+      state: 'in-force',
+      ends: i === 500 ? HOUR : 9 * HOUR,
+      refreshed: i === 7 ? undefined : 8 * HOUR,
+    } as const
+  })
+  metrics.trust(all)
+  const ends = await linesOf(metrics, 'sealgate_trust_expiry')
+  equal(ends.length, 101)
+  ok(ends.includes('sealgate_trust_expiry_timestamp_seconds{of="trust-root",name="(others)"} 3600'))
+  ok(ends.includes('sealgate_trust_expiry_timestamp_seconds{of="trust-root",name="root-0099"} 32400'))
+})
