@@ -205,7 +205,8 @@ async function lookupDecision(
   const isAttested = ask.ask.startsWith('attestations-')
   const where = `${ask.place.registry}/${ask.place.repository}`
   const question: Question = { about: 'lookup', place, where, ...(isAttested && { of: 'attestations' }) }
-  const none = { code: absence[ask.ask] }
+  // Where nothing but bundles counts, the specified text speaks of them (7.5).
+  const none = { code: isAttested && authority.format === 'bundle' ? ('no-bundles' as const) : absence[ask.ask] }
   const found = judgement.gathered.get(keyOf(ask))
   if (!found) return { lookup: because(question, { code: 'deadline' }), tried: 0 }
   switch (found.state) {

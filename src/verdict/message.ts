@@ -104,7 +104,8 @@ function beside(lookup: Decision): string[] {
 }
 
 function elsewhere(lookup: Decision): string[] {
-  if (lookup.reason?.code === 'no-referrers' || lookup.reason?.code === 'no-attestations-in-referrers') return []
+  const { code } = lookup.reason ?? {}
+  if (code === 'no-referrers' || code === 'no-attestations-in-referrers' || code === 'no-bundles') return []
   const signatures = lookup.parts.filter((p) => p.question.about === 'signature')
   const checks = lookup.parts.filter((p) => p.question.about === 'check')
   if (signatures.length === 0)

@@ -59,6 +59,7 @@ export const catalogue = {
   'no-referrers': row('fail', () => 'no signatures found among the referrers', 'sign the image digest with cosign'),
   'no-attestations': row('fail', () => 'no matching attestations: ', 'attest the image digest with cosign; look whether the attestation lies in another repository (source.oci) or under another tag prefix'),
   'no-attestations-in-referrers': row('fail', () => 'no attestations found among the referrers', 'attest the image digest with cosign'),
+  'no-bundles': row('fail', () => 'no valid bundles exist in registry', 'attest the image digest with cosign 3, or remove signatureFormat: bundle from the authority'),
   'attestation-other-type': row<{ wanted: string; found: readonly string[] }>('fail', (f) => `no matching attestations with type ${f.wanted}, checked the following predicateTypes: ${JSON.stringify(f.found.join(','))}`, 'attest the image with that type, or correct attestations[].predicateType'),
   'no-matching-signatures': row('fail', () => 'no matching signatures', 'compare the key of the policy with the key that signs'),
   'signature-malformed': row<{ detail: string }>('fail', (f) => f.detail, 'sign the image again'),

@@ -338,6 +338,15 @@ describe('a keyless authority, from the registry to the answer', () => {
     assert.deepEqual([await refusedBy('annotations', 'legacy'), await refusedBy('bundle', 'legacy')], [true, false])
   })
 
+  test('where only bundles count and there is none, the specified text says so', async () => {
+    const { message } = await judged({
+      form: 'annotations',
+      attested: slsa,
+      authority: { ...logged, attestations, signatureFormat: 'bundle' },
+    })
+    assert.match(message, /: no valid bundles exist in registry$/)
+  })
+
   test('url says nothing about whom to believe (Q33)', async () => {
     assert.equal(
       (await judged({ authority: { keyless: keyless({ url: 'https://nobody.invalid' }), ctlog: { trustRootRef: 'tr' } } })).allowed,
