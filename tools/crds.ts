@@ -50,6 +50,7 @@ const condition = (types: string): Schema => ({
  */
 export const inForce = {
   keys: 'How many keys and certificates are in force, as a number.',
+  keysHash: 'Which keys those are: it changes when they are others.',
   keysReadAt: 'When they were last read from where they are kept: Secret, KMS, TUF repository or this object (RFC 3339).',
   nextRefresh: 'When they will be read again at the latest (RFC 3339). Absent where a change is seen at once.',
   lastError: 'Why the last attempt to read them failed, while what was in force before still is. Absent when it succeeded.',

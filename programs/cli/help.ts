@@ -62,6 +62,7 @@ const GROUPS: Readonly<Record<Group, string>> = {
   clock: 'Clock',
   serving: 'Serving',
   certificate: 'Certificate',
+  writing: 'What is written to the cluster',
   registries: 'Registries',
   log: 'Logs and help',
 }

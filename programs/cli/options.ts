@@ -22,7 +22,7 @@ export type Option<T = unknown> = {
   readonly alias?: readonly string[]
 }
 
-export type Group = 'asked' | 'objects' | 'serving' | 'certificate' | 'registries' | 'log' | 'clock'
+export type Group = 'asked' | 'objects' | 'serving' | 'certificate' | 'writing' | 'registries' | 'log' | 'clock'
 
 type About = Omit<Option, 'value' | 'unset' | 'repeatable'>
 
@@ -210,6 +210,29 @@ export const options = {
     commands: servers,
     env: 'WEBHOOK_TLS_MIN_VERSION',
     help: 'the oldest version of TLS that is spoken',
+  }),
+  readOnly: option<boolean>(toggle, false, {
+    group: 'writing',
+    commands: ['serve'],
+    help: 'write nothing to the cluster: no status, no certificate, no webhook configuration, no event',
+  }),
+  disableHa: option<boolean>(toggle, false, {
+    group: 'writing',
+    commands: ['serve'],
+    help: 'there is one replica only: it writes without asking for the Lease',
+  }),
+  podName: option<string>(text('NAME'), undefined, {
+    group: 'writing',
+    commands: ['serve'],
+    env: 'POD_NAME',
+    unsetText: 'the name of the machine',
+    help: 'what the Lease calls this replica',
+  }),
+  leaderElectionConfigMap: option<string>(text('NAME'), 'config-leader-election', {
+    group: 'writing',
+    commands: ['serve'],
+    env: 'CONFIG_LEADERELECTION_NAME',
+    help: 'the ConfigMap whose `lease-duration`, `renew-deadline` and `retry-period` say how the replica is found that writes',
   }),
   mirrors: repeatable<Mirror>(mirror, {
     group: 'registries',

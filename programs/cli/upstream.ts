@@ -13,7 +13,6 @@ const KEYLESS = 'this version verifies nothing keyless: such authorities refuse'
 const WATCHED = 'changes are watched, so nothing is read anew on a timer'
 const CLIENT = 'the client of the API server needs no tuning'
 const LOGGING = 'see --log-level and --log-format'
-const LEADER = 'every replica answers by itself, so there is no leader'
 
 const noted = (value: Value<unknown>, why: string): Noted => ({ value, why })
 
@@ -28,7 +27,6 @@ export const notedFlags: Readonly<Record<string, Noted>> = {
   'trustroot-resync-period': noted(duration, WATCHED),
   'kube-api-qps': noted(text('NUMBER'), CLIENT),
   'kube-api-burst': noted(text('NUMBER'), CLIENT),
-  'disable-ha': noted(toggle, LEADER),
   'v': noted(text('NUMBER'), LOGGING),
   'vmodule': noted(text('PATTERN'), LOGGING),
   'logtostderr': noted(toggle, LOGGING),
@@ -42,10 +40,8 @@ export const notedFlags: Readonly<Record<string, Noted>> = {
 export const notedEnvironment: Readonly<Record<string, string>> = {
   KUBERNETES_MIN_VERSION: 'what is needed of the API server is asked of it, not of its version',
   METRICS_DOMAIN: 'metrics are named sealgate_…',
-  POD_NAME: LEADER,
   K_THREADS_PER_CONTROLLER: 'requests are answered by one event loop',
   CONFIG_OBSERVABILITY_NAME: 'metrics are always served for Prometheus',
-  CONFIG_LEADERELECTION_NAME: LEADER,
   PROFILING_PORT: 'profiles are taken with the inspector of Node.js',
   TUF_ROOT: KEYLESS,
   SIGSTORE_NO_CACHE: KEYLESS,

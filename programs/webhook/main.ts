@@ -6,6 +6,7 @@ import type { Settings } from '../cli/options.ts'
 import type { Note } from '../cli/parse.ts'
 import { answerers } from './answer.ts'
 import { describe } from './certificate.ts'
+import { Controller } from './controller.ts'
 import { levelIn } from './level.ts'
 import { openLog } from './log.ts'
 import { followPolicies } from './policies.ts'
@@ -34,7 +35,8 @@ export async function serve(settings: Settings, notes: readonly Note[]): Promise
   const cluster = await openCluster(settings, inCluster, log)
   if (typeof cluster === 'string') return notStarted(cluster, log)
   metrics.watchContact(() => cluster.lastContactAge())
-  const snapshot = followPolicies(cluster, settings.systemNamespace, log, metrics)
+  const controller = settings.readOnly || !cluster.api ? undefined : new Controller({ api: cluster.api, cluster, settings, log, metrics })
+  const snapshot = followPolicies(cluster, settings.systemNamespace, log, metrics, (now, objects) => controller?.compiled(now, objects))
   const { around, registry } = await reach(settings, cluster, snapshot, metrics, process.env)
 
   await rehearse(settings).catch((error: unknown) => log.warn('the rehearsal failed: the first answers will be slower', { error }))
@@ -53,14 +55,17 @@ export async function serve(settings: Settings, notes: readonly Note[]): Promise
   followSettings(cluster, webhook, settings, log)
   announce(webhook, log)
   announceReady(cluster, log)
+  controller?.start()
 
   const signal = await ended()
   log.info('ending', { signal })
+  const released = controller?.stop()
   const quiet = settings.drainQuiet ?? (inCluster ? QUIET_IN_CLUSTER : 0)
   const stopping = signal === 'SIGTERM' ? webhook.stop(quiet, settings.drainGrace) : webhook.stop(0, 0)
   // Whoever asks a second time does not want to wait.
   const how = await Promise.race([stopping, ended()])
   if (how !== 'finished') log.warn('requests under way were cut off')
+  await released
   await Promise.all([cluster.close(), registry.close()])
   log.info('ended')
   log.flush()

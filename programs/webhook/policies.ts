@@ -1,5 +1,6 @@
 import type { Snapshot } from '../../src/policy/compile.ts'
 import { compileInSteps, nothingKnown } from '../../src/policy/compile.ts'
+import type { ClusterObjects } from '../../src/policy/objects.ts'
 import { nothingFetched } from '../../src/policy/objects.ts'
 import type { Policy } from '../../src/policy/policy.ts'
 import { sentenceOf } from '../../src/verdict/reason.ts'
@@ -11,10 +12,16 @@ const SLICE = 3 // ms of compiling after which requests have their turn; the gar
 
 /**
  * What requests are judged by: compiled from the cluster's objects now, and again whenever they change. Changes that come together are
- * compiled once, and what was in force stays in force until all of them are. Each policy's problems are logged when it arrives, so that its
- * author need not wait for a refusal.
+ * compiled once, and what was in force stays in force until all of them are; then `compiled` is told. Each policy's problems are logged when it
+ * arrives, so that its author need not wait for a refusal.
  */
-export function followPolicies(cluster: Cluster, systemNamespace: string, log: Log, metrics: Metrics): () => Snapshot {
+export function followPolicies(
+  cluster: Cluster,
+  systemNamespace: string,
+  log: Log,
+  metrics: Metrics,
+  compiled: (snapshot: Snapshot, objects: ClusterObjects) => void = () => undefined,
+): () => Snapshot {
   let snapshot = nothingKnown
   let isUnderWay = false
   let isStale = false
@@ -31,10 +38,11 @@ export function followPolicies(cluster: Cluster, systemNamespace: string, log: L
       if (performance.now() > end) return void setImmediate(goOn, steps)
     }
   }
-  const finish = (now: Snapshot): void => {
+  const finish = ({ now, objects }: Compiled): void => {
     const before = snapshot
     snapshot = now
     report(before, now, log, metrics)
+    if (objects) compiled(now, objects)
     isUnderWay = isStale
     if (isStale) setImmediate(begin)
   }
@@ -48,20 +56,25 @@ export function followPolicies(cluster: Cluster, systemNamespace: string, log: L
   return () => snapshot
 }
 
+/** `objects` are what it was compiled from; none when that failed. */
+type Compiled = { readonly now: Snapshot; readonly objects: ClusterObjects | undefined }
+
 function* compiling(
   cluster: Cluster,
   systemNamespace: string,
   before: Snapshot,
   log: Log,
   metrics: Metrics,
-): ReturnType<typeof compileInSteps> {
+): Generator<undefined, Compiled, undefined> {
   try {
-    return yield* compileInSteps(cluster.objects(), systemNamespace, before, nothingFetched())
+    const objects = cluster.objects()
+    const now = yield* compileInSteps(objects, systemNamespace, before, nothingFetched())
+    return { now, objects }
   } catch (error) {
     // What was in force before may admit what the change was to refuse.
     metrics.failedInside('compile')
     log.error('the policies could not be compiled: nothing is admitted until they change', { error })
-    return { ...before, policies: [], unknownBecause: 'an internal error; the log has the stack' }
+    return { now: { ...before, policies: [], unknownBecause: 'an internal error; the log has the stack' }, objects: undefined }
   }
 }
 

@@ -100,6 +100,11 @@ export function openMetrics(): Metrics {
     help: 'When the serving certificate ends',
     registers,
   })
+  const leader = new Gauge({
+    name: 'sealgate_leader',
+    help: '1 while this replica is the one that writes status, certificate and configurations',
+    registers,
+  })
   // A series that exists before its first event lets an alert see the first event.
   for (const where of ['answer', 'unhandled-rejection', 'uncaught-exception', 'compile']) errors.inc({ where }, 0)
 
@@ -144,6 +149,7 @@ export function openMetrics(): Metrics {
       })
     },
     certificateEnds: (at) => certificate.set(at),
+    leads: (held) => leader.set(held ? 1 : 0),
     text: () => registry.metrics(),
     contentType: registry.contentType,
   }

@@ -1,4 +1,5 @@
 import type { ClusterObjects } from '../policy/objects.ts'
+import type { ApiServer } from './api-server.ts'
 
 /** What asking the cluster for one object gave. `text` is the error as Kubernetes words it, e.g. `secrets "x" is forbidden: …`. */
 export type Got<T> =
@@ -30,5 +31,7 @@ export interface Cluster {
   pullSecret(namespace: string, name: string, fresh: boolean): Promise<Got<PullSecret>>
   /** Milliseconds since the API server was last heard of; 0 for files. */
   lastContactAge(): number
+  /** For whoever writes; none where objects come from files. */
+  readonly api?: ApiServer
   close(): Promise<void>
 }

@@ -33,7 +33,7 @@ export async function openKubernetes(options: KubernetesOptions): Promise<Cluste
 }
 
 class Kubernetes implements Cluster {
-  readonly #api: ApiServer
+  readonly api: ApiServer
   readonly #policies: Watch<object>
   readonly #secrets: Watch<object>
   readonly #configMaps: Watch<object>
@@ -49,7 +49,7 @@ class Kubernetes implements Cluster {
     const namespace = `/api/v1/namespaces/${encodeURIComponent(systemNamespace)}`
     const changed = () => this.#changed()
     const byName = (_: string, name: string) => name
-    this.#api = api
+    this.api = api
     this.#policies = new Watch(
       api,
       {
@@ -60,6 +60,7 @@ class Kubernetes implements Cluster {
         pageSize: OBJECTS_OF_A_PAGE,
         key: byName,
         keep: withoutBookkeeping,
+        isSame: isSameButStatus,
       },
       log,
       changed,
@@ -144,14 +145,14 @@ class Kubernetes implements Cluster {
   }
 
   lastContactAge(): number {
-    return this.#api.lastContactAge()
+    return this.api.lastContactAge()
   }
 
   async close(): Promise<void> {
     this.#ended.abort()
     clearImmediate(this.#telling)
     await Promise.all(this.#watches().map((watch) => watch.close()))
-    await this.#api.close()
+    await this.api.close()
   }
 
   #watches(): readonly Watch<unknown>[] {
@@ -170,7 +171,7 @@ class Kubernetes implements Cluster {
   async #readPullSecret(namespace: string, name: string): Promise<Got<PullSecret>> {
     let answer: ApiAnswer
     for (let tries = 1; ; tries++) {
-      answer = await this.#api.get(`/api/v1/namespaces/${namespace}/secrets/${name}`, {}, this.#ended.signal, SECRET_TIME)
+      answer = await this.api.get(`/api/v1/namespaces/${namespace}/secrets/${name}`, {}, this.#ended.signal, SECRET_TIME)
       const mayPass = answer.state === 'failed' || (answer.state === 'refused' && (answer.status === 429 || answer.status >= 500))
       if (!mayPass || tries === SECRET_TRIES || this.#ended.signal.aborted) break
       await new Promise((resolve) => setTimeout(resolve, SECRET_PAUSE * (0.5 + Math.random())))
@@ -186,6 +187,17 @@ class Kubernetes implements Cluster {
         return { state: 'failed', text: `secrets "${name}" could not be read: ${answer.text}` }
     }
   }
+}
+
+/** Whether only what controllers note about an object differs: nothing need be compiled anew when they do. */
+function isSameButStatus(before: object, after: object): boolean {
+  const rest = (object: object): string => {
+    const { status: _, metadata, ...others } = object as Readonly<Record<string, unknown>>
+    const { resourceVersion: __, ...named } = isObject(metadata) ? metadata : {}
+    // A list and an event may put fields in another order.
+    return JSON.stringify([named, Object.entries(others).toSorted(([a], [b]) => (a < b ? -1 : 1))])
+  }
+  return rest(before) === rest(after)
 }
 
 /** An object without what the API server notes about who wrote it: often longer than the object. */

@@ -40,6 +40,8 @@ export interface Metrics {
   watchContact(age: () => number): void
   /** Seconds since 1970 at which the serving certificate ends. */
   certificateEnds(at: number): void
+  /** Whether this replica is the one that writes. */
+  leads(held: boolean): void
   /** The text of `/metrics`. */
   text(): Promise<string>
   readonly contentType: string
@@ -61,6 +63,7 @@ export const uncounted: Metrics = {
   trust: nothing,
   watchContact: nothing,
   certificateEnds: nothing,
+  leads: nothing,
   text: async () => '',
   contentType: 'text/plain',
 }

@@ -2,6 +2,7 @@ import type { Log } from './log.ts'
 
 const FIRST_PAUSE = 250 // ms before what failed is tried again, doubled each time, times 0.5 to 1.5
 const LONGEST_PAUSE = 15_000 // ms; what is mended is noticed soon
+const MAX_LOGGED = 20 // keys that fail at a time and are each logged; when all of thousands do, some of them say why
 const AT_A_TIME = 4 // keys worked on together: thousands of policies must not load the API server at once
 
 /** How working on a key ended. `again`: it is to be looked at again after so many ms, though nothing changed. `retryAfter` in ms. */
@@ -104,7 +105,9 @@ export class Reconciler {
   }
 
   #failed(key: string, known: Key, { text, retryAfter }: Extract<Worked, { state: 'failed' }>): number {
-    if (known.why !== text) this.#log.warn('could not be written; it is tried again', { [this.#what]: key, why: text })
+    const failing = [...this.#keys.values()].filter((k) => k.why !== undefined).length
+    if (known.why !== text && failing < MAX_LOGGED)
+      this.#log.warn('could not be written; it is tried again', { [this.#what]: key, why: text })
     known.why = text
     const { firstPause, longestPause } = this.#times
     const pause = Math.min(firstPause * 2 ** Math.min(known.failures++, 20), longestPause)

@@ -24,6 +24,8 @@ export type Watched<T> = {
   key(namespace: string, name: string): string
   /** Everything else of the object is forgotten. Undefined: nothing of it is needed. */
   keep(object: Readonly<Record<string, unknown>>): T | undefined
+  /** Whether a change is none to whoever watches: what was kept stays, and nobody is told. */
+  isSame?(before: T, after: T): boolean
 }
 
 export type WatchTimes = {
@@ -246,8 +248,7 @@ export class Watch<T> {
     switch (event['type']) {
       case 'ADDED':
       case 'MODIFIED':
-        this.#put(this.#items, object)
-        this.#changed()
+        if (this.#put(this.#items, object)) this.#changed()
         break
       case 'DELETED':
         this.#items.delete(this.#keyOf(object))
@@ -264,10 +265,15 @@ export class Watch<T> {
     return undefined
   }
 
-  #put(items: Map<string, T>, object: Readonly<Record<string, unknown>>): void {
+  /** Answers whether that is a change. */
+  #put(items: Map<string, T>, object: Readonly<Record<string, unknown>>): boolean {
     const kept = this.#watched.keep(object)
-    if (kept === undefined) items.delete(this.#keyOf(object))
-    else items.set(this.#keyOf(object), kept)
+    const key = this.#keyOf(object)
+    const before = items.get(key)
+    if (kept === undefined) items.delete(key)
+    else if (before !== undefined && this.#watched.isSame?.(before, kept)) return false
+    else items.set(key, kept)
+    return true
   }
 
   #keyOf(object: Readonly<Record<string, unknown>>): string {

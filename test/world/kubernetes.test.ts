@@ -126,6 +126,19 @@ test('a change of a ServiceAccount is known, and changes no snapshot', async (t)
   await until(() => cluster.pullSecretsOf('demo', 'default').state === 'absent')
 })
 
+test('a status that is written is no change: nothing is compiled anew', async (t) => {
+  const setting = await opened(t, (fake) => fake.store.put(policy('p')))
+  const { cluster, fake } = setting
+  await ready(setting)
+  const before = cluster.objects()
+  fake.store.put({ ...policy('p'), status: { observedGeneration: 1 } })
+  fake.store.put(secret('cosign-system', 's'))
+  await until(() => cluster.objects().secrets.has('s'))
+  assert.equal(cluster.objects().policies.get('p'), before.policies.get('p'))
+  fake.store.put({ ...policy('p', { labels: { a: 'b' } }), status: { observedGeneration: 1 } })
+  await until(() => JSON.stringify(cluster.objects().policies.get('p')).includes('observedGeneration'))
+})
+
 test('a policy that is being deleted stays in force until it is gone', async (t) => {
   const setting = await opened(t, (fake) => fake.store.put(policy('p')))
   const { cluster, fake } = setting

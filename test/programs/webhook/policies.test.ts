@@ -157,3 +157,14 @@ test('a policy that can admit nobody is counted as broken', async () => {
   match(text, /^sealgate_policies\{state="in-force"\} 3$/m)
   match(text, /^sealgate_policies\{state="broken"\} 2$/m)
 })
+
+test('whoever asks is told what was compiled and from what, after every change', async () => {
+  const { cluster, set } = clusterOf({ p: pass })
+  const told: string[] = []
+  followPolicies(cluster, 'cosign-system', keeping(), uncounted, (now, objects) =>
+    told.push(`${now.policies.map((p) => p.name).join()} of ${[...objects.policies.keys()].join()}`),
+  )
+  set({ p: pass, q: fail })
+  await compiled()
+  deepEqual(told, ['p of p', 'p,q of p,q'])
+})
