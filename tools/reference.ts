@@ -89,8 +89,9 @@ export function metricsPage(source: string): string {
   ])
   return `# Metrics
 
-Served in the text format of Prometheus at \`/metrics\` on the metrics port, with those of the Node.js process. Every label has a fixed set
-of values: no image, namespace or registry is ever one, since whoever creates Pods could fill the memory with them.
+Served in the text format of Prometheus at \`/metrics\` on the metrics port, with those of the Node.js process. Every label has a bounded
+set of values: no image, namespace or registry is ever one, since whoever creates Pods could fill the memory with them. Policies are named
+by the cluster's operator: those in force are labels, up to 100 of them, and the series of one that is deleted go with it.
 
 ${table(['metric', 'type', 'labels', 'what it counts'], rows)}
 This page is made from \`programs/webhook/prometheus.ts\` by \`npm run generate\`.

@@ -17,6 +17,7 @@ import type { Readiness } from './server.ts'
 import type { Webhook } from './start.ts'
 import { startWebhook } from './start.ts'
 import { pairOfSecret } from './tls.ts'
+import { openTracing } from './trace.ts'
 
 const STOPPED = 0
 const NOT_STARTED = 2 // exit status
@@ -45,6 +46,7 @@ export async function serve(settings: Settings, notes: readonly Note[]): Promise
     readiness: () => readinessOf(cluster),
     log,
     metrics,
+    tracing: await openTracing(),
     environment: process.env,
   })
   if (!start.ok) {

@@ -103,7 +103,10 @@ function report(before: Snapshot, now: Snapshot, log: Log, metrics: Metrics): vo
   if (now.unknownBecause !== before.unknownBecause && now.unknownBecause !== undefined)
     log.warn('nothing is admitted: the policies are not known', { why: now.unknownBecause })
 
-  metrics.policies(now.policies.length, now.policies.filter(isBroken).length)
+  metrics.policies(
+    now.policies.map((p) => p.name),
+    now.policies.filter(isBroken).length,
+  )
   const keyless = isWithoutPoliciesKeyless(now)
   metrics.withoutPoliciesKeyless(keyless)
   if (keyless && (!isWithoutPoliciesKeyless(before) || before === nothingKnown))

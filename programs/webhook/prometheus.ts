@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+import type { Tally } from '../../src/verdict/tally.ts'
 import type { Metrics, TrustShown } from '../../src/world/metrics.ts'
 
 const KINDS = new Set(
@@ -37,12 +38,20 @@ export function openMetrics(): Metrics {
     labelNames: ['status'],
     registers,
   })
-  const decisions = new Counter({
-    name: 'sealgate_decisions_total',
-    help: 'Requests by each distinct reason of their decision',
-    labelNames: ['outcome', 'code'],
+  const stages = new Histogram({
+    name: 'sealgate_stage_duration_seconds',
+    help: 'Time of one part of the way: read, credentials, tag, evidence (what lies in one place of a registry), log (a search in one), platforms (of an image), judgement (one policy about one image, evidence included)',
+    labelNames: ['stage'],
+    buckets: SECONDS,
     registers,
   })
+  const decisions = new Counter({
+    name: 'sealgate_decisions_total',
+    help: 'Answers of a policy about an image, by the reason that decided; policy="(none)" where none spoke, "(others)" beyond the first 100 of them',
+    labelNames: ['policy', 'mode', 'outcome', 'code'],
+    registers,
+  })
+  const byPolicy = new NamedPolicies((labels) => decisions.remove(labels))
   const registryRequests = new Counter({
     name: 'sealgate_registry_requests_total',
     help: 'Requests to registries, to transparency logs (host="log"), to TUF repositories (host="tuf") and to services of clouds (host="cloud")',
@@ -58,6 +67,11 @@ export function openMetrics(): Metrics {
   const late = new Counter({
     name: 'sealgate_late_work_total',
     help: 'Work that went on after its request had to be answered',
+    registers,
+  })
+  const lateNow = new Gauge({
+    name: 'sealgate_late_work',
+    help: 'Work that goes on now though its request was answered',
     registers,
   })
   const errors = new Counter({
@@ -120,13 +134,19 @@ export function openMetrics(): Metrics {
       latency.observe({ path: known }, seconds)
     },
     turnedAway: (status) => away.inc({ status }),
-    decided: (outcome, code) => decisions.inc({ outcome, code }),
+    decided: (tally) => decisions.inc(byPolicy.labelsOf(tally)),
+    staged: (stage, seconds) => stages.observe({ stage }, seconds),
     registryAsked: (outcome, host) => registryRequests.inc({ outcome, host }),
     remembered: (what, hit) => lookups.inc({ what, result: hit ? 'hit' : 'miss' }),
-    wentOn: () => late.inc(),
+    wentOn() {
+      late.inc()
+      lateNow.inc()
+    },
+    cameToAnEnd: () => lateNow.dec(),
     failedInside: (where) => errors.inc({ where }),
-    policies(inForce, broken) {
-      policies.set({ state: 'in-force' }, inForce)
+    policies(names, broken) {
+      byPolicy.areInForce(names)
+      policies.set({ state: 'in-force' }, names.length)
       policies.set({ state: 'broken' }, broken)
     },
     withoutPoliciesKeyless: (inForce) => keyless.set(inForce ? 1 : 0),
@@ -139,6 +159,17 @@ export function openMetrics(): Metrics {
         if (ends !== undefined) trustEnds.set({ of, name }, ends / 1000)
         if (refreshed !== undefined) trustRefreshed.set({ of, name }, refreshed / 1000)
       }
+    },
+    watchMemory(held) {
+      const gauge: Gauge = new Gauge({
+        name: 'sealgate_memory_held',
+        help: 'What is remembered now: passes and content in bytes, tags by number',
+        labelNames: ['what'],
+        registers,
+        collect() {
+          for (const [what, size] of Object.entries(held())) gauge.set({ what }, size)
+        },
+      })
     },
     watchContact(age) {
       const gauge: Gauge = new Gauge({
@@ -166,4 +197,41 @@ function named(shown: readonly TrustShown[]): readonly TrustShown[] {
     { ...first, name: '(others)' },
   )
   return [...sorted.slice(0, MAX_NAMED), together]
+}
+
+const MAX_NAMED_POLICIES = 100 // whose decisions are counted apart; each takes a series for every reason that its decisions had
+
+type DecisionLabels = { policy: string; mode: string; outcome: string; code: string }
+
+/**
+ * The policies whose names are labels: as many as may be, of those in force. One that is no longer takes its series along, so that names that
+ * come and go fill nothing. No object of Kubernetes has parentheses in its name.
+ */
+class NamedPolicies {
+  readonly #drop: (labels: DecisionLabels) => void
+  readonly #named = new Map<string, Map<string, DecisionLabels>>()
+
+  constructor(drop: (labels: DecisionLabels) => void) {
+    this.#drop = drop
+  }
+
+  areInForce(names: readonly string[]): void {
+    const inForce = new Set(names)
+    for (const [name, series] of this.#named) {
+      if (inForce.has(name)) continue
+      this.#named.delete(name)
+      for (const labels of series.values()) this.#drop(labels)
+    }
+    for (const name of names) if (this.#named.size < MAX_NAMED_POLICIES && !this.#named.has(name)) this.#named.set(name, new Map())
+  }
+
+  labelsOf({ policy, mode, outcome, code }: Tally): DecisionLabels {
+    const series = policy === undefined ? undefined : this.#named.get(policy)
+    if (!series || policy === undefined)
+      return { policy: policy === undefined ? '(none)' : '(others)', mode: mode ?? '(none)', outcome, code }
+    const key = `${mode} ${outcome} ${code}`
+    const labels = series.get(key) ?? { policy, mode: mode ?? '(none)', outcome, code }
+    series.set(key, labels)
+    return labels
+  }
 }

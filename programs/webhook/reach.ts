@@ -32,6 +32,7 @@ export async function reach(
     maxContentBytes: MAX_CONTENT_BYTES,
     count: (what, hit) => metrics.remembered(what, hit),
   })
+  metrics.watchMemory(() => memory.held())
   const at = settings.at?.getTime()
   const around = new WorldAround({
     registry,
@@ -39,7 +40,7 @@ export async function reach(
     memory,
     now: at === undefined ? Date.now : () => at,
     rememberTags: () => snapshot().settings.rememberTags,
-    onLate: (change) => (change === 1 ? metrics.wentOn() : undefined),
+    onLate: (change) => (change === 1 ? metrics.wentOn() : metrics.cameToAnEnd()),
   })
   return { around, registry }
 }

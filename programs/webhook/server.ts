@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type Server, createServer } from 'node:https'
 import type { SecureContextOptions } from 'node:tls'
+import type { Attributes } from '@opentelemetry/api'
 import type { Deadline } from '../../src/admit.ts'
 import type { Reason } from '../../src/verdict/reason.ts'
 import { sentenceOf } from '../../src/verdict/reason.ts'
@@ -8,6 +9,7 @@ import type { Log } from '../../src/world/log.ts'
 import type { Metrics } from '../../src/world/metrics.ts'
 import { targetOf } from './budget.ts'
 import { refusal } from './refusal.ts'
+import type { Trace, Tracing } from './trace.ts'
 
 /** What a request was about, for its log line and its metrics. */
 export type About = {
@@ -26,7 +28,7 @@ export type About = {
 export type Answer = { readonly status: number; readonly body: string; readonly about?: About }
 
 /** Answers one request. `deadline.at` is on the clock of `performance.now()`. A rejection is a bug: the request is refused, the process serves on. */
-export type Answerer = (body: Buffer, deadline: Deadline) => Promise<Answer>
+export type Answerer = (body: Buffer, deadline: Deadline, trace?: Trace) => Promise<Answer>
 
 /** Whether requests are wanted: `text` is what a probe is told when they are not. */
 export type Readiness = { readonly ready: true } | { readonly ready: false; readonly text: string }
@@ -40,6 +42,8 @@ export type Serving = {
   readonly closing: () => boolean
   readonly log: Log
   readonly metrics: Metrics
+  /** Undefined: nobody wants spans. */
+  readonly tracing?: Tracing | undefined
 }
 
 const MAX_BODY_BYTES = 8 * 1024 * 1024 // an object of at most 3 MiB (the API server's limit), the old one, and the envelope
@@ -93,7 +97,14 @@ class Handling {
     const answerer = this.#serving.answerers.get(path)
     if (!answerer) return this.#turnAway(response, 400, `no controller registered for: ${path}`)
     const arrived = performance.now()
-    this.#read(request, response, (body) => this.#answer(path, answerer, body, arrived, arrived + useful, arrived + last, response))
+    const trace = this.#serving.tracing?.begin(path, headers)
+    // A body that never came, or was too long, ends the span as well.
+    if (trace) response.once('close', () => trace.end({}, true))
+    this.#read(request, response, (body) => {
+      const asked = { path, body, arrived, useful: arrived + useful, last: arrived + last, trace }
+      if (trace) trace.within(() => this.#answer(asked, answerer, response))
+      else this.#answer(asked, answerer, response)
+    })
   }
 
   #probed(response: ServerResponse): void {
@@ -129,16 +140,19 @@ class Handling {
     response.on('close', () => (this.#held -= bytes))
   }
 
-  #answer(path: string, answerer: Answerer, body: Buffer, arrived: number, useful: number, last: number, response: ServerResponse): void {
+  #answer(asked: AskedOf, answerer: Answerer, response: ServerResponse): void {
+    const { path, body, useful, last, trace } = asked
     let given = false
+    let isLate = false
     const give = (answer: Answer): void => {
       if (given) return
       given = true
       clearTimeout(alarm)
-      this.#send(path, answer, arrived, response)
+      this.#send(asked, answer, response)
     }
     // Only an answerer that does not keep its deadline is overtaken: a refusal in time says more than the API server's «context deadline exceeded».
     const alarm = setTimeout(() => {
+      isLate = true
       this.#serving.metrics.wentOn()
       this.#serving.log.warn('a request was not answered in time', { path })
       give(refused(body, { code: 'deadline' }, 504))
@@ -149,19 +163,23 @@ class Handling {
       give(refused(body, { code: 'internal-error' }, 500))
     }
     try {
-      answerer(body, { at: useful }).then(give).catch(failed)
+      answerer(body, { at: useful }, trace)
+        .then(give)
+        .catch(failed)
+        .finally(() => (isLate ? this.#serving.metrics.cameToAnEnd() : undefined))
     } catch (error) {
       failed(error)
     }
   }
 
-  #send(path: string, { status, body, about }: Answer, arrived: number, response: ServerResponse): void {
+  #send({ path, arrived, trace }: AskedOf, { status, body, about }: Answer, response: ServerResponse): void {
     const { log, metrics } = this.#serving
     if (status === 200) response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) }).end(body)
     else sayText(response, status, body)
     const milliseconds = performance.now() - arrived
     if (about) metrics.requested(path, about.operation, about.kind, about.allowed, milliseconds / 1000)
     else metrics.turnedAway(status)
+    trace?.end(about ? attributesOf(about) : {}, status !== 200)
     log.info('request', { path, status, ms: Math.round(milliseconds * 100) / 100, ...about })
   }
 
@@ -169,6 +187,29 @@ class Handling {
     this.#serving.metrics.turnedAway(status)
     this.#serving.log.debug('a request was turned away', { status, why: text.slice(0, MAX_SHOWN) })
     sayText(response, status, text)
+  }
+}
+
+/** A request whose body has come. Times are those of `performance.now()`. */
+type AskedOf = {
+  readonly path: string
+  readonly body: Buffer
+  readonly arrived: number
+  readonly useful: number
+  readonly last: number
+  readonly trace: Trace | undefined
+}
+
+/** What a span says of an admission: never an image, and no text of a refusal. */
+function attributesOf({ uid, operation, kind, namespace, name, allowed, codes }: About): Attributes {
+  return {
+    'k8s.admission.uid': uid,
+    'k8s.admission.operation': operation,
+    'k8s.kind': kind,
+    'k8s.namespace.name': namespace,
+    'k8s.object.name': name,
+    'sealgate.allowed': allowed,
+    'sealgate.reasons': [...codes],
   }
 }
 

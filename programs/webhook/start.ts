@@ -11,6 +11,7 @@ import type { Answerer, Readiness } from './server.ts'
 import { openServer } from './server.ts'
 import type { ServingCertificate } from './tls.ts'
 import { contextOf, openCertificate } from './tls.ts'
+import type { Tracing } from './trace.ts'
 
 export type WebhookSettings = Pick<
   Settings,
@@ -33,6 +34,7 @@ export type WebhookParts = {
   readonly readiness: () => Readiness
   readonly log: Log
   readonly metrics: Metrics
+  readonly tracing?: Tracing | undefined
   readonly environment: Readonly<Record<string, string | undefined>>
   /** Whether a port that is taken is replaced by a free one, as only a demonstration may. */
   readonly anyPort?: boolean

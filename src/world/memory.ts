@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache'
 import type { Judged } from '../admit.ts'
 import type { Digest } from '../image/digest.ts'
 import type { Decision } from '../verdict/decision.ts'
+import type { Held } from './metrics.ts'
 import { Slots } from './slots.ts'
 
 const ENTRY_OVERHEAD = 250 // bytes of a map entry besides its key, measured over 100,000 entries
@@ -68,12 +69,19 @@ export class Memory {
   }
 
   tag(key: string): Digest | undefined {
-    return this.#tags.get(key)
+    const digest = this.#tags.get(key)
+    this.#count('tag', digest !== undefined)
+    return digest
   }
 
   /** Keeps a tag's digest for `ttl` ms; 0 keeps nothing. */
   keepTag(key: string, digest: Digest, ttl: number): void {
     if (ttl > 0) this.#tags.set(key, digest, { ttl })
+  }
+
+  /** What it holds now: passes and content in bytes, tags by number. */
+  held(): Held {
+    return { passes: this.#passes.calculatedSize, content: this.#content.calculatedSize, tags: this.#tags.size }
   }
 
   /** One run at a time for equal keys. */

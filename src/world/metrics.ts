@@ -1,9 +1,16 @@
-import type { Outcome } from '../verdict/decision.ts'
-import type { Code } from '../verdict/reason.ts'
+import type { Tally } from '../verdict/tally.ts'
 
 /** What a registry's host is to us; transparency logs and TUF repositories are counted beside them. Never its name: names come from whoever creates a Pod, and a label for each would fill the memory. */
 export type HostClass = 'mirror' | 'public' | 'private' | 'loopback' | 'log' | 'tuf' | 'cloud'
 export type RegistryOutcome = 'found' | 'absent' | 'refused' | 'limited' | 'failed' | 'timeout'
+/**
+ * Parts of the way of a request that take time. `read`: its bytes into a review; `credentials`: pull secrets and ServiceAccount of the workload;
+ * `tag`: what a tag means now; `evidence`: what lies in one place of a registry; `log`: a search in a
+ * transparency log; `platforms`: the parts of a multi-arch image; `judgement`: one policy about one image, its evidence included.
+ */
+export type Stage = 'read' | 'credentials' | 'tag' | 'evidence' | 'log' | 'platforms' | 'judgement'
+/** What a memory holds, in bytes; tags are few and small, so they are counted. */
+export type Held = { readonly passes: number; readonly content: number; readonly tags: number }
 export type InternalError = 'answer' | 'unhandled-rejection' | 'uncaught-exception' | 'compile'
 
 /** One thing that is trusted: the Sigstore instance that is meant where no TrustRoot is named, or a TrustRoot by name. Times are in ms since 1970. */
@@ -24,18 +31,24 @@ export interface Metrics {
   requested(path: string, operation: string, kind: string, allowed: boolean, seconds: number): void
   /** A request refused before it was read, by its HTTP status. */
   turnedAway(status: number): void
-  /** What a request was decided by: each distinct reason code once. */
-  decided(outcome: Outcome, code: Code): void
+  /** One answer of one policy about one image. Names of policies are those of the cluster's operator, and a bounded number of them are told apart. */
+  decided(tally: Tally): void
+  /** How long a part of the way took. What was remembered is no judgement, and no evidence. */
+  staged(stage: Stage, seconds: number): void
   registryAsked(outcome: RegistryOutcome, host: HostClass): void
   /** Whether something was still remembered; `what` is one of a few fixed names. */
-  remembered(what: 'pass' | 'content' | 'tag' | 'verified' | 'pull-secret', hit: boolean): void
-  /** Work that went on after its request had to be answered. */
+  remembered(what: 'pass' | 'content' | 'tag', hit: boolean): void
+  /** Work that goes on though its request had to be answered; `cameToAnEnd` follows each. */
   wentOn(): void
+  cameToAnEnd(): void
   failedInside(where: InternalError): void
-  policies(inForce: number, broken: number): void
+  /** `names` of those in force; so many of them refuse because of themselves. */
+  policies(names: readonly string[], broken: number): void
   withoutPoliciesKeyless(inForce: boolean): void
   /** How it stands with everything that is trusted; what is not among it is gone. */
   trust(shown: readonly TrustShown[]): void
+  /** Asked at each scrape. */
+  watchMemory(held: () => Held): void
   /** Asked at each scrape: milliseconds since the API server was last heard of. */
   watchContact(age: () => number): void
   /** Seconds since 1970 at which the serving certificate ends. */
@@ -54,13 +67,16 @@ export const uncounted: Metrics = {
   requested: nothing,
   turnedAway: nothing,
   decided: nothing,
+  staged: nothing,
   registryAsked: nothing,
   remembered: nothing,
   wentOn: nothing,
+  cameToAnEnd: nothing,
   failedInside: nothing,
   policies: nothing,
   withoutPoliciesKeyless: nothing,
   trust: nothing,
+  watchMemory: nothing,
   watchContact: nothing,
   certificateEnds: nothing,
   leads: nothing,

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { answerers } from '../../../programs/webhook/answer.ts'
 import type { Surroundings } from '../../../src/admit.ts'
 import { compile, nothingKnown } from '../../../src/policy/compile.ts'
+import type { Tally } from '../../../src/verdict/tally.ts'
 import { uncounted } from '../../../src/world/metrics.ts'
 
 const image = `registry.example/app@sha256:${'a'.repeat(64)}`
@@ -74,9 +75,10 @@ test('before the policies are known nothing is admitted', async () => {
   assert.deepEqual([about?.allowed, about?.codes], [false, ['policies-not-known']])
 })
 
-test('each reason code of a decision is counted once', async () => {
+test('each answer of a policy about an image is counted once', async () => {
   const counted: string[] = []
-  const metrics = { ...uncounted, decided: (outcome: string, code: string) => void counted.push(`${outcome} ${code}`) }
+  const decided = ({ policy, mode, outcome, code }: Tally): void => void counted.push([policy, mode, outcome, code].join(' '))
+  const metrics = { ...uncounted, decided }
   await answerers(() => snapshot('fail'), around, metrics).get('/validations')!(body(), deadline)
-  assert.deepEqual(counted, ['fail static-fail'])
+  assert.deepEqual(counted, ['p enforce fail static-fail'])
 })

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite, test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import type { EndedSpan } from '../../../fakes/open-telemetry.ts'
 import { certificate, post } from './client.ts'
 
 const main = fileURLToPath(new URL('../../../programs/cli/main.ts', import.meta.url))
@@ -158,6 +159,32 @@ suite('sealgate serve', { concurrency: 4 }, () => {
     match(text, /sealgate_internal_errors_total\{where="unhandled-rejection"\} 1/)
   })
 
+  test('with an SDK of OpenTelemetry preloaded each admission is a span with its stages, in the trace of the API server', async (t) => {
+    const at = await folder(t)
+    const file = join(at, 'spans.json')
+    const sdk = new URL('../../../fakes/open-telemetry.ts', import.meta.url).href
+    const preloaded = `import { registerOpenTelemetry } from ${JSON.stringify(sdk)}
+      import { writeFileSync } from 'node:fs'
+      const { ended } = registerOpenTelemetry()
+      process.on('exit', () => writeFileSync(${JSON.stringify(file)}, JSON.stringify(ended)))`
+    const served = await serve(t, at, { node: ['--import', `data:text/javascript,${encodeURIComponent(preloaded)}`] })
+    await served.line('ready')
+    const { webhook, ca } = await served.ports()
+    const traceparent = `00-${'c'.repeat(32)}-${'d'.repeat(16)}-01`
+    await post(webhook, '/validations', REVIEW, { 'Content-Type': 'application/json', traceparent }, { ca })
+    served.process.kill('SIGTERM')
+    equal(await served.exit(), 0)
+    const spans = JSON.parse(await readFile(file, 'utf8')) as readonly EndedSpan[]
+    deepEqual(
+      spans.map(({ name, traceId }) => [name, traceId]),
+      [
+        ['read', 'c'.repeat(32)],
+        ['admission /validations', 'c'.repeat(32)],
+      ],
+    )
+    equal(spans[1]?.attributes['sealgate.allowed'], true)
+  })
+
   test('a setting of the policy controller that does nothing here is named in the log', async (t) => {
     const served = await serve(t, await folder(t), { env: { METRICS_DOMAIN: 'sigstore.dev/policy' } })
     const { setting, why } = await served.line('a setting is accepted and does nothing')
@@ -254,7 +281,18 @@ suite('sealgate serve', { concurrency: 4 }, () => {
     }
     deepEqual(
       imported.filter((name) => name in dependencies).toSorted(),
-      ['@noble/curves', '@sigstore/bundle', '@sigstore/core', 'lru-cache', 'pino', 'prom-client', 're2js', 'undici', 'yaml'],
+      [
+        '@noble/curves',
+        '@opentelemetry/api',
+        '@sigstore/bundle',
+        '@sigstore/core',
+        'lru-cache',
+        'pino',
+        'prom-client',
+        're2js',
+        'undici',
+        'yaml',
+      ],
       'a further package makes every start longer: import it where it is first needed',
     )
   })

@@ -29,27 +29,55 @@ test('lesson 42: what comes from outside never becomes a label', async () => {
   ])
 })
 
+test('the decisions of 100 policies are counted apart, those of more together, and what is no longer in force is forgotten', async () => {
+  const metrics = openMetrics()
+  const names = Array.from({ length: 150 }, (_, i) => `policy-${i}`)
+  metrics.policies(names, 0)
+  for (const policy of names)
+    for (const mode of ['enforce', 'warn'] as const) metrics.decided({ policy, mode, outcome: 'pass', code: 'static-pass' })
+  const series = await linesOf(metrics, 'sealgate_decisions_total')
+  equal(series.length, 202)
+  ok(series.includes('sealgate_decisions_total{policy="policy-99",mode="warn",outcome="pass",code="static-pass"} 1'))
+  ok(series.includes('sealgate_decisions_total{policy="(others)",mode="warn",outcome="pass",code="static-pass"} 50'))
+  metrics.policies(names.slice(99), 0)
+  const later = await linesOf(metrics, 'sealgate_decisions_total')
+  equal(later.length, 4)
+  metrics.decided({ policy: 'policy-149', mode: 'enforce', outcome: 'fail', code: 'static-fail' })
+  ok(
+    (await linesOf(metrics, 'sealgate_decisions_total')).includes(
+      'sealgate_decisions_total{policy="policy-149",mode="enforce",outcome="fail",code="static-fail"} 1',
+    ),
+  )
+})
+
 test('everything else is counted under its own name', async () => {
   const metrics = openMetrics()
   metrics.turnedAway(415)
-  metrics.decided('fail', 'no-matching-signatures')
+  metrics.decided({ policy: undefined, mode: undefined, outcome: 'fail', code: 'no-matching-policies' })
+  metrics.staged('evidence', 0.02)
   metrics.registryAsked('found', 'mirror')
   metrics.remembered('pass', true)
   metrics.remembered('pass', false)
   metrics.wentOn()
+  metrics.wentOn()
+  metrics.cameToAnEnd()
   metrics.failedInside('compile')
-  metrics.policies(3, 1)
+  metrics.policies(['a', 'b', 'c'], 1)
+  metrics.watchMemory(() => ({ passes: 1, content: 2, tags: 3 }))
   metrics.withoutPoliciesKeyless(true)
   metrics.watchContact(() => 2500)
   metrics.certificateEnds(1_800_000_000)
   const text = await metrics.text()
   for (const line of [
     'sealgate_requests_turned_away_total{status="415"} 1',
-    'sealgate_decisions_total{outcome="fail",code="no-matching-signatures"} 1',
+    'sealgate_decisions_total{policy="(none)",mode="(none)",outcome="fail",code="no-matching-policies"} 1',
+    'sealgate_stage_duration_seconds_bucket{le="0.025",stage="evidence"} 1',
+    'sealgate_memory_held{what="content"} 2',
     'sealgate_registry_requests_total{outcome="found",host="mirror"} 1',
     'sealgate_memory_lookups_total{what="pass",result="hit"} 1',
     'sealgate_memory_lookups_total{what="pass",result="miss"} 1',
-    'sealgate_late_work_total 1',
+    'sealgate_late_work_total 2',
+    'sealgate_late_work 1',
     'sealgate_internal_errors_total{where="compile"} 1',
     'sealgate_policies{state="in-force"} 3',
     'sealgate_policies{state="broken"} 1',
