@@ -109,6 +109,18 @@ export function openMetrics(): Metrics {
     labelNames: ['of', 'name'],
     registers,
   })
+  const kmsReads = new Counter({
+    name: 'sealgate_kms_reads_total',
+    help: 'Public keys asked for of key management services',
+    labelNames: ['service', 'outcome'],
+    registers,
+  })
+  const kmsKeys = new Gauge({
+    name: 'sealgate_kms_keys',
+    help: 'Keys of key management services that policies name; a stale one is in force, though it could not be read again',
+    labelNames: ['state'],
+    registers,
+  })
   const certificate = new Gauge({
     name: 'sealgate_certificate_expiry_timestamp_seconds',
     help: 'When the serving certificate ends',
@@ -170,6 +182,12 @@ export function openMetrics(): Metrics {
           for (const [what, size] of Object.entries(held())) gauge.set({ what }, size)
         },
       })
+    },
+    kmsRead: (service, outcome) => kmsReads.inc({ service, outcome }),
+    kmsKeys(inForce, stale, broken) {
+      kmsKeys.set({ state: 'in-force' }, inForce)
+      kmsKeys.set({ state: 'stale' }, stale)
+      kmsKeys.set({ state: 'broken' }, broken)
     },
     watchContact(age) {
       const gauge: Gauge = new Gauge({

@@ -100,7 +100,7 @@ function keySigner(at: string, { key }: Named, mine: Reason[], refuses: Reason[]
       cause:
         pem.from === undefined
           ? `${at}.key.data: ${sentenceOf(read.reason)}`
-          : `secret "${pem.from}" contains an invalid public key: ${sentenceOf(read.reason)}`,
+          : `${pem.from} contains an invalid public key: ${sentenceOf(read.reason)}`,
     })
     return undefined
   }
@@ -126,7 +126,7 @@ function pemOf(key: KeyText, at: string, mine: Reason[], refuses: Reason[]): Pem
   if (key.is === 'pem') return key
   if (key.is === 'not-carried-out') mine.push({ code: 'field-not-carried-out', field: `${at}.${key.field}` })
   // Upstream drops the whole policy when a key cannot be had (Q22); here it stays and refuses, good neighbours of the key included.
-  else refuses.push({ code: 'key-unusable', cause: key.cause })
+  else refuses.push(key.is === 'refused' ? key.reason : { code: 'key-unusable', cause: key.cause })
   return undefined
 }
 

@@ -112,7 +112,7 @@ function compilePolicy(
     const at = `spec.authorities[${i}]`
     const caCert = keyless?.['ca-cert']
     return {
-      key: key && keyText(key, `${at}.key`, secrets, systemNamespace),
+      key: key && keyText(key, `${at}.key`, secrets, systemNamespace, outside.kmsKeys),
       caCert: caCert && keyText(caCert, `${at}.keyless.ca-cert`, secrets, systemNamespace),
     }
   })

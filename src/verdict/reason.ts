@@ -41,6 +41,8 @@ export const catalogue = {
   'policy-without-authorities': row<{ policy: string }>('fail', (f) => `failed to process policy: ${f.policy}`, 'give the policy at least one authority: a policy without one admits nobody'),
   'field-not-carried-out': row<{ field: string }>('fail', (f) => `${f.field} is not carried out by this version, so it never counts as satisfied`, 'remove the field, or use a version that carries it out'),
   'key-unusable': row<{ cause: string }>('fail', (f) => f.cause, 'give spec.authorities[].key a PEM public key, or a Secret in the namespace of the controller with exactly one data entry that holds one'),
+  'kms-key-unknown': row<{ uri: string; why: string }>('unknown', (f) => `the public key of ${quoted(f.uri)} could not be read: ${f.why}`, 'this is not about the signature: look whether the controller reaches the key management service and may read the key (docs/operate.md), then try again'),
+  'kms-key-wrong': row<{ uri: string; why: string }>('fail', (f) => `${quoted(f.uri)} has no public key that can be used: ${f.why}`, 'compare spec.authorities[].key.kms with the key in the key management service, and change something in the policy to have it read again at once (kubectl annotate cip NAME policy.sigstore.dev/refresh=…)'),
   'policy-unreadable': row<{ cause: string }>('fail', (f) => f.cause, 'correct the field that the message names'),
   'no-public-keys': row<{ authority: string }>('fail', (f) => `there are no public keys for authority ${f.authority}`, 'give the authority a key'),
   'static-fail': row<{ message: string }>('fail', (f) => `disallowed by static policy: ${f.message}`, 'the policy refuses this image whatever is signed'),

@@ -11,6 +11,7 @@ export type RegistryOutcome = 'found' | 'absent' | 'refused' | 'limited' | 'fail
 export type Stage = 'read' | 'credentials' | 'tag' | 'evidence' | 'log' | 'platforms' | 'judgement'
 /** What a memory holds, in bytes; tags are few and small, so they are counted. */
 export type Held = { readonly passes: number; readonly content: number; readonly tags: number }
+export type KmsOutcome = 'found' | 'wrong' | 'none' | 'unknown'
 export type InternalError = 'answer' | 'unhandled-rejection' | 'uncaught-exception' | 'compile'
 
 /** One thing that is trusted: the Sigstore instance that is meant where no TrustRoot is named, or a TrustRoot by name. Times are in ms since 1970. */
@@ -49,6 +50,10 @@ export interface Metrics {
   trust(shown: readonly TrustShown[]): void
   /** Asked at each scrape. */
   watchMemory(held: () => Held): void
+  /** A key of a key management service that was asked for, and what came of it: `none` where this process has no identity there. */
+  kmsRead(service: 'aws' | 'google' | 'azure' | 'vault', outcome: KmsOutcome): void
+  /** Keys of key management services that policies name; `stale` ones are in force, though they could not be read again. */
+  kmsKeys(inForce: number, stale: number, broken: number): void
   /** Asked at each scrape: milliseconds since the API server was last heard of. */
   watchContact(age: () => number): void
   /** Seconds since 1970 at which the serving certificate ends. */
@@ -77,6 +82,8 @@ export const uncounted: Metrics = {
   withoutPoliciesKeyless: nothing,
   trust: nothing,
   watchMemory: nothing,
+  kmsRead: nothing,
+  kmsKeys: nothing,
   watchContact: nothing,
   certificateEnds: nothing,
   leads: nothing,

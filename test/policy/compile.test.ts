@@ -16,7 +16,14 @@ describe('every field of a ClusterImagePolicy is carried out, or refuses and is 
   // Specification 1.2, path by path. `refuses`: who refuses when the field is there; a field carried out has its effect checked below.
   const fields: readonly [string, object, 'policy' | 'authority'][] = [
     ['spec.policy', { images: [{ glob: '**' }], authorities: [keyed], policy: { type: 'cue', data: 'a: 1' } }, 'policy'],
-    ['spec.authorities[0].key.kms', { images: [{ glob: '**' }], authorities: [{ key: { kms: 'awskms:///arn' } }] }, 'authority'],
+    [
+      'spec.authorities[0].keyless.ca-cert.kms',
+      {
+        images: [{ glob: '**' }],
+        authorities: [{ keyless: { 'identities': [{ issuer: 'i', subject: 's' }], 'ca-cert': { kms: 'awskms:///arn' } } }],
+      },
+      'authority',
+    ],
     [
       'spec.authorities[0].attestations[0].policy',
       withAuthority({ attestations: [{ name: 'n', predicateType: 'custom', policy: { type: 'cue', data: 'a: 1' } }] }),

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { sentenceOf } from '../../src/verdict/reason.ts'
+import { nothingFetched } from '../../src/policy/objects.ts'
+import type { Read } from '../../src/verdict/read.ts'
+import { outcomeOf, sentenceOf } from '../../src/verdict/reason.ts'
 import { compiled, keyed, only, otherPem, pem, secret } from './one-policy.ts'
 
 describe('the key of a Secret', () => {
@@ -50,3 +52,36 @@ for (const [name, key, cause] of [
   test(`a key of ${name} refuses`, () =>
     assert.equal(sentenceOf(only(compiled({ images: [{ glob: '**' }], authorities: [{ key }] })).refuses[0]!), cause))
 }
+
+describe('the key of a key management service', () => {
+  const uri = 'hashivault://cosign'
+  const spec = { images: [{ glob: '**' }], authorities: [{ name: 'a', key: { kms: uri } }, keyed] }
+  const read = (key: Read<string> | undefined) =>
+    only(compiled(spec, {}, undefined, { ...nothingFetched(), kmsKeys: new Map(key ? [[uri, key]] : []) }))
+  const unknown = { code: 'kms-key-unknown', uri, why: 'connection refused' } as const
+
+  test('is used as it was read', () => {
+    const policy = read({ ok: true, value: pem })
+    assert.deepEqual(policy.refuses, [])
+    assert.equal(policy.authorities[0]?.check.by, 'key')
+    assert.notEqual(policy.hash, read({ ok: true, value: otherPem }).hash)
+  })
+  test('refuses the whole policy, good neighbours included, for its own reason where it could not be read', () => {
+    assert.deepEqual(read({ ok: false, reason: unknown }).refuses, [unknown])
+    assert.deepEqual(read(undefined).refuses, [{ code: 'kms-key-unknown', uri, why: 'it was not read yet' }])
+    assert.equal(outcomeOf(unknown), 'unknown')
+    assert.equal(outcomeOf({ code: 'kms-key-wrong', uri, why: '' }), 'fail')
+  })
+  test('that is no key refuses', () => {
+    const [reason] = read({ ok: true, value: 'nothing' }).refuses
+    assert.equal(reason && sentenceOf(reason), `${uri} contains an invalid public key: PEM decoding failed`)
+  })
+  test('whose reference is none refuses in the words of the validating webhook', () => {
+    const bad = { images: [{ glob: '**' }], authorities: [{ key: { kms: 'awskms:///alias/x' } }] }
+    const [reason] = only(compiled(bad)).refuses
+    assert.equal(
+      reason && sentenceOf(reason),
+      'invalid value: awskms:///alias/x: spec.authorities[0].key.kms\nfailed to parse either key or alias arn: arn: invalid prefix',
+    )
+  })
+})
