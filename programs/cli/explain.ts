@@ -8,7 +8,7 @@ import { mutate, validate } from '../../src/admit.ts'
 import type { Json } from '../../src/image/json.ts'
 import { isJsonObject } from '../../src/image/json.ts'
 import { readReference } from '../../src/image/reference.ts'
-import { compile } from '../../src/policy/compile.ts'
+import { compile, nothingKnown } from '../../src/policy/compile.ts'
 import type { Snapshot } from '../../src/policy/compile.ts'
 import type { Decision } from '../../src/verdict/decision.ts'
 import { allOf } from '../../src/verdict/decision.ts'
@@ -20,7 +20,8 @@ import { readText } from '../../src/world/files.ts'
 import { readManifests } from '../../src/world/manifests.ts'
 import { uncounted } from '../../src/world/metrics.ts'
 import { openLog } from '../webhook/log.ts'
-import { reach } from '../webhook/reach.ts'
+import { fetchOutside } from '../webhook/outside.ts'
+import { openRegistry, reach } from '../webhook/reach.ts'
 import type { Settings } from './options.ts'
 
 const BUDGET = 30_000 // ms; nobody waits behind an offline answer, and a slow registry should be heard out
@@ -40,11 +41,13 @@ export async function explain(settings: Settings, files: readonly string[]): Pro
       systemNamespace: settings.systemNamespace,
       log: openLog({ level: 'warn', format: settings.logFormat ?? 'text', to: 'stderr' }),
     })
-    const snapshot = compile(cluster.objects(), settings.systemNamespace)
+    const registry = await openRegistry(settings, uncounted, process.env)
+    const outside = await fetchOutside(settings, cluster, registry)
+    const snapshot = compile(cluster.objects(), settings.systemNamespace, nothingKnown, outside)
     for (const { key, found, wanted } of snapshot.settingProblems)
       process.stderr.write(`sealgate explain: setting ${key}: found ${found}, wanted ${wanted}; the default is in force\n`)
     const review = settings.object === undefined ? reviewOfImage(image ?? '', settings) : await reviewOfObject(settings.object, settings)
-    const { around, registry } = await reach(settings, cluster, () => snapshot, uncounted, process.env)
+    const { around } = await reach(settings, cluster, () => snapshot, uncounted, process.env, registry)
     try {
       return tell(await ask(review, image, snapshot, thorough(around)), settings)
     } finally {

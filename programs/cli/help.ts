@@ -41,8 +41,8 @@ Exit status: 0 when it is admitted, 1 when it is refused, 2 when it could not be
 
   sealgate explain registry.example/team/app:v1 --manifests policies/
   sealgate explain --object deployment.yaml --manifests policies/ --json`,
-  'verify-bundle': `Verifies that a Sigstore bundle signs a file, or what has this SHA-256 digest: itself or in a statement about it. Asked for are a
-certificate that a log of certificates has seen, or the key, and an entry of a transparency log. The options are those of the
+  'verify-bundle': `Verifies that a Sigstore bundle signs a file, or what has this SHA-256 digest: itself or in a statement about it. Asked for are
+a certificate that a log of certificates has seen, or the key, and an entry of a transparency log. The options are those of the
 Sigstore client conformance protocol. What is found goes to standard output, why it is refused to standard error.
 Exit status: 0 when it is verified, 1 when it is refused, 2 when it could not be asked.
 
@@ -64,6 +64,7 @@ const GROUPS: Readonly<Record<Group, string>> = {
   certificate: 'Certificate',
   writing: 'What is written to the cluster',
   registries: 'Registries',
+  trust: 'Trust',
   log: 'Logs and help',
 }
 

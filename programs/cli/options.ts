@@ -1,5 +1,5 @@
 import type { Mirror, Value } from './values.ts'
-import { duration, instant, mirror, oneOf, port, registryHost, text, toggle } from './values.ts'
+import { duration, instant, mirror, oneOf, port, registryHost, repositoryUrl, text, toggle } from './values.ts'
 
 /** The commands, in the order the help shows them. */
 export const commands = ['serve', 'review', 'explain', 'verify-bundle', 'demo', 'version', 'help'] as const
@@ -22,7 +22,7 @@ export type Option<T = unknown> = {
   readonly alias?: readonly string[]
 }
 
-export type Group = 'asked' | 'objects' | 'serving' | 'certificate' | 'writing' | 'registries' | 'log' | 'clock'
+export type Group = 'asked' | 'objects' | 'serving' | 'certificate' | 'writing' | 'registries' | 'trust' | 'log' | 'clock'
 
 type About = Omit<Option, 'value' | 'unset' | 'repeatable'>
 
@@ -248,6 +248,29 @@ export const options = {
     group: 'registries',
     commands: everywhere,
     help: 'trust these certificates (PEM) of registries, besides those of the system',
+  }),
+  tufMirror: option<URL>(repositoryUrl, undefined, {
+    group: 'trust',
+    commands: ['serve', 'review', 'explain'],
+    unsetText: 'https://tuf-repo-cdn.sigstore.dev',
+    help: 'the TUF repository of the Sigstore instance that is meant where a policy names no TrustRoot',
+  }),
+  tufRoot: option<string>(text('FILE'), undefined, {
+    group: 'trust',
+    commands: ['serve', 'review', 'explain'],
+    unsetText: 'that of the public instance, which is embedded',
+    help: 'the TUF root metadata that trust in that instance begins with; with it, nothing that is embedded is trusted',
+  }),
+  disableTuf: option<boolean>(toggle, false, {
+    group: 'trust',
+    commands: ['serve', 'review', 'explain'],
+    help: 'ask nobody about that instance: what is embedded of the public one is trusted until it expires',
+  }),
+  trustrootResyncPeriod: option<number>(duration, 24 * 60 * 60 * 1000, {
+    group: 'trust',
+    commands: ['serve'],
+    unsetText: '24h',
+    help: 'how often TUF repositories are asked again, those of TrustRoots too, besides before what they said expires; 0: only then',
   }),
   logLevel: option<'debug' | 'info' | 'warn' | 'error'>(oneOf('debug', 'info', 'warn', 'error'), 'info', {
     group: 'log',

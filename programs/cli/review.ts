@@ -1,11 +1,12 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { compile } from '../../src/policy/compile.ts'
+import { compile, nothingKnown } from '../../src/policy/compile.ts'
 import { readManifests } from '../../src/world/manifests.ts'
 import { uncounted } from '../../src/world/metrics.ts'
 import { answerers } from '../webhook/answer.ts'
 import { openLog } from '../webhook/log.ts'
-import { reach } from '../webhook/reach.ts'
+import { fetchOutside } from '../webhook/outside.ts'
+import { openRegistry, reach } from '../webhook/reach.ts'
 import type { Settings } from './options.ts'
 
 const MAX_REVIEW_BYTES = 8 * 1024 * 1024 // what the webhook takes over the wire
@@ -25,10 +26,12 @@ export async function review(settings: Settings, files: readonly string[]): Prom
       systemNamespace: settings.systemNamespace,
       log: openLog({ level: 'warn', format: settings.logFormat ?? 'text', to: 'stderr' }),
     })
-    const snapshot = compile(cluster.objects(), settings.systemNamespace)
+    const registry = await openRegistry(settings, uncounted, process.env)
+    const outside = await fetchOutside(settings, cluster, registry)
+    const snapshot = compile(cluster.objects(), settings.systemNamespace, nothingKnown, outside)
     for (const { key, found, wanted } of snapshot.settingProblems)
       process.stderr.write(`sealgate review: setting ${key}: found ${found}, wanted ${wanted}; the default is in force\n`)
-    const { around, registry } = await reach(settings, cluster, () => snapshot, uncounted, process.env)
+    const { around } = await reach(settings, cluster, () => snapshot, uncounted, process.env, registry)
     const answer = answerers(() => snapshot, around, uncounted).get(settings.path)
     if (!answer) return say(`--path ${settings.path} is none of /validations, /mutations`)
     const asked = await read(files)

@@ -9,7 +9,8 @@ import { duration, text, toggle } from './values.ts'
 export type Noted = { readonly value: Value<unknown>; readonly why: string }
 
 const CONFIGURATIONS = 'webhook configurations are applied as they are; this version does not write them'
-const KEYLESS = 'this version verifies nothing keyless: such authorities refuse'
+const KEPT = 'what TUF repositories say is kept in memory only'
+const LOG_KEYS = 'the keys of logs are those of a trust root: give them to a TrustRoot, and name it in the policy (trustRootRef)'
 const WATCHED = 'changes are watched, so nothing is read anew on a timer'
 const CLIENT = 'the client of the API server needs no tuning'
 const LOGGING = 'see --log-level and --log-format'
@@ -20,11 +21,7 @@ export const notedFlags: Readonly<Record<string, Noted>> = {
   'webhook-name': noted(text('NAME'), CONFIGURATIONS),
   'mutating-webhook-name': noted(text('NAME'), CONFIGURATIONS),
   'validating-webhook-name': noted(text('NAME'), CONFIGURATIONS),
-  'tuf-mirror': noted(text('URL'), KEYLESS),
-  'tuf-root': noted(text('FILE'), KEYLESS),
-  'disable-tuf': noted(toggle, KEYLESS),
   'policy-resync-period': noted(duration, WATCHED),
-  'trustroot-resync-period': noted(duration, WATCHED),
   'kube-api-qps': noted(text('NUMBER'), CLIENT),
   'kube-api-burst': noted(text('NUMBER'), CLIENT),
   'v': noted(text('NUMBER'), LOGGING),
@@ -43,9 +40,9 @@ export const notedEnvironment: Readonly<Record<string, string>> = {
   K_THREADS_PER_CONTROLLER: 'requests are answered by one event loop',
   CONFIG_OBSERVABILITY_NAME: 'metrics are always served for Prometheus',
   PROFILING_PORT: 'profiles are taken with the inspector of Node.js',
-  TUF_ROOT: KEYLESS,
-  SIGSTORE_NO_CACHE: KEYLESS,
-  SIGSTORE_REKOR_PUBLIC_KEY: KEYLESS,
-  SIGSTORE_CT_LOG_PUBLIC_KEY_FILE: KEYLESS,
+  TUF_ROOT: KEPT,
+  SIGSTORE_NO_CACHE: KEPT,
+  SIGSTORE_REKOR_PUBLIC_KEY: LOG_KEYS,
+  SIGSTORE_CT_LOG_PUBLIC_KEY_FILE: LOG_KEYS,
   COSIGN_MAX_ATTACHMENT_SIZE: 'what is read of a registry has bounds of its own',
 }

@@ -66,6 +66,19 @@ export const mirror: Value<Mirror> = {
   },
 }
 
+/** Where a TUF repository is. What it says is signed, so plain http is good enough. */
+export const repositoryUrl: Value<URL> = {
+  shown: 'URL',
+  read(given) {
+    const url = URL.parse(given)
+    if (!url || !/^https?:$/.test(url.protocol)) return wrong(`must be an http or https URL: ${quoted(given)}`)
+    // The whole text is not shown: it may hold a password.
+    if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '')
+      return wrong('the URL of a TUF repository must hold no user name, password, query or fragment')
+    return right(url)
+  },
+}
+
 export const registryHost: Value<string> = { shown: 'HOST', read: readHost }
 
 /** An instant as RFC 3339 writes it, with its zone. */

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { FakeRegistry } from '../../fakes/registry.ts'
 import type { Log } from '../../src/world/log.ts'
 import { openManifests } from '../../src/world/manifests.ts'
+import { together } from '../../src/world/outside.ts'
 import type { Settings } from '../cli/options.ts'
 import { answerers } from '../webhook/answer.ts'
 import { openLog } from '../webhook/log.ts'
@@ -74,7 +75,7 @@ async function opened(given: Settings, log: Log, things: AsyncDisposableStack): 
   const metrics = openMetrics()
   const cluster = await openManifests(settings.manifests, { systemNamespace: settings.systemNamespace, log })
   things.defer(() => cluster.close())
-  const snapshot = followPolicies(cluster, settings.systemNamespace, log, metrics)
+  const snapshot = followPolicies(cluster, together(), settings.systemNamespace, log, metrics)
   // Without the environment: a proxy or a Docker config of this machine has nothing to say about a registry on loopback.
   const reached = await reach(settings, cluster, snapshot, metrics, {})
   things.defer(() => reached.registry.close())

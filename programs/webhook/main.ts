@@ -2,6 +2,7 @@ import type { Cluster } from '../../src/world/cluster.ts'
 import type { Log } from '../../src/world/log.ts'
 import { ManifestError, openManifests } from '../../src/world/manifests.ts'
 import type { Metrics } from '../../src/world/metrics.ts'
+import type { Registry } from '../../src/world/registry.ts'
 import type { Settings } from '../cli/options.ts'
 import type { Note } from '../cli/parse.ts'
 import { answerers } from './answer.ts'
@@ -9,9 +10,11 @@ import { describe } from './certificate.ts'
 import { Controller } from './controller.ts'
 import { levelIn } from './level.ts'
 import { openLog } from './log.ts'
+import type { FollowedOutside } from './outside.ts'
+import { followOutside } from './outside.ts'
 import { followPolicies } from './policies.ts'
 import { openMetrics } from './prometheus.ts'
-import { reach } from './reach.ts'
+import { openRegistry, reach } from './reach.ts'
 import { rehearse } from './rehearsal.ts'
 import type { Readiness } from './server.ts'
 import type { Webhook } from './start.ts'
@@ -37,26 +40,36 @@ export async function serve(settings: Settings, notes: readonly Note[]): Promise
   if (typeof cluster === 'string') return notStarted(cluster, log)
   metrics.watchContact(() => cluster.lastContactAge())
   const controller = settings.readOnly || !cluster.api ? undefined : new Controller({ api: cluster.api, cluster, settings, log, metrics })
-  const snapshot = followPolicies(cluster, settings.systemNamespace, log, metrics, (now, objects) => controller?.compiled(now, objects))
-  const { around, registry } = await reach(settings, cluster, snapshot, metrics, process.env)
+  const outside = await openOutside(settings, cluster, log, metrics)
+  if (typeof outside === 'string') {
+    await cluster.close()
+    return notStarted(outside, log)
+  }
+  const { registry, followed } = outside
+  const snapshot = followPolicies(cluster, followed.outside, settings.systemNamespace, log, metrics, (now, objects) =>
+    controller?.compiled(now, objects),
+  )
+  const { around } = await reach(settings, cluster, snapshot, metrics, process.env, registry)
+
+  const readiness = readinessOf(cluster, followed)
 
   await rehearse(settings).catch((error: unknown) => log.warn('the rehearsal failed: the first answers will be slower', { error }))
   const start = await startWebhook(inCluster ? { ...settings, probePort: settings.probePort ?? PROBE_PORT_IN_CLUSTER } : settings, {
     answerers: answerers(snapshot, around, metrics),
-    readiness: () => readinessOf(cluster),
+    readiness,
     log,
     metrics,
     tracing: await openTracing(),
     environment: process.env,
   })
   if (!start.ok) {
-    await Promise.all([cluster.close(), registry.close()])
+    await Promise.all([cluster.close(), followed.close(), registry.close()])
     return notStarted(start.text, log)
   }
   const { webhook } = start
   followSettings(cluster, webhook, settings, log)
   announce(webhook, log)
-  announceReady(cluster, log)
+  announceReady(readiness, cluster, followed, log)
   controller?.start()
 
   const signal = await ended()
@@ -68,7 +81,7 @@ export async function serve(settings: Settings, notes: readonly Note[]): Promise
   const how = await Promise.race([stopping, ended()])
   if (how !== 'finished') log.warn('requests under way were cut off')
   await released
-  await Promise.all([cluster.close(), registry.close()])
+  await Promise.all([cluster.close(), followed.close(), registry.close()])
   log.info('ended')
   log.flush()
   return STOPPED
@@ -89,9 +102,29 @@ async function openCluster(settings: Settings, inCluster: boolean, log: Log): Pr
   }
 }
 
-function readinessOf(cluster: Cluster): Readiness {
-  const waiting = cluster.waitingFor()
-  return waiting.length === 0 ? { ready: true } : { ready: false, text: `waiting for ${waiting.join(', ')}` }
+/** Registries, and what policies refer to outside of the cluster; or one line that says why a setting about them cannot be carried out. */
+async function openOutside(
+  settings: Settings,
+  cluster: Cluster,
+  log: Log,
+  metrics: Metrics,
+): Promise<{ readonly registry: Registry; readonly followed: FollowedOutside } | string> {
+  try {
+    const registry = await openRegistry(settings, metrics, process.env)
+    return { registry, followed: await followOutside(settings, cluster, registry, log, metrics) }
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
+}
+
+/** What was once fetched does not make a replica wait again. */
+function readinessOf(cluster: Cluster, followed: FollowedOutside): () => Readiness {
+  let wasReady = false
+  return () => {
+    const waiting = [...cluster.waitingFor(), ...(wasReady ? [] : followed.waitingFor())]
+    wasReady ||= waiting.length === 0
+    return waiting.length === 0 ? { ready: true } : { ready: false, text: `waiting for ${waiting.join(', ')}` }
+  }
 }
 
 /** What of the cluster's objects changes how this process runs: the log level, and the certificate that a controller keeps in a Secret. */
@@ -130,16 +163,17 @@ function announce({ address, metricsAddress, certificate }: Webhook, log: Log): 
   log.info('listening', { webhook: `https://${address}`, metrics: `http://${metricsAddress}` })
 }
 
-function announceReady(cluster: Cluster, log: Log): void {
+function announceReady(readiness: () => Readiness, cluster: Cluster, followed: FollowedOutside, log: Log): void {
   let isReady = false
   const look = (): void => {
-    if (isReady || cluster.waitingFor().length > 0) return
+    if (isReady || !readiness().ready) return
     isReady = true
     log.info('ready', { seconds: Math.round(process.uptime() * 1000) / 1000 })
   }
   look()
-  if (!isReady) log.info('not ready', { waitingFor: cluster.waitingFor() })
+  if (!isReady) log.info('not ready', { waitingFor: [...cluster.waitingFor(), ...followed.waitingFor()] })
   cluster.onChange(look)
+  followed.trust.onStatus(look)
 }
 
 /** A bug in what nobody waits for must not end the process for everybody: it is counted, logged, and the next request is answered. */

@@ -1,22 +1,24 @@
 import type { Snapshot } from '../../src/policy/compile.ts'
 import { compileInSteps, nothingKnown } from '../../src/policy/compile.ts'
-import type { ClusterObjects } from '../../src/policy/objects.ts'
-import { nothingFetched } from '../../src/policy/objects.ts'
+import type { ClusterObjects, Outside } from '../../src/policy/objects.ts'
 import type { Policy } from '../../src/policy/policy.ts'
 import { sentenceOf } from '../../src/verdict/reason.ts'
 import type { Cluster } from '../../src/world/cluster.ts'
 import type { Log } from '../../src/world/log.ts'
 import type { Metrics } from '../../src/world/metrics.ts'
+import type { Fetching } from '../../src/world/outside.ts'
 
 const SLICE = 3 // ms of compiling after which requests have their turn; the garbage of it takes as long again
 
 /**
- * What requests are judged by: compiled from the cluster's objects now, and again whenever they change. Changes that come together are
- * compiled once, and what was in force stays in force until all of them are; then `compiled` is told. Each policy's problems are logged when it
- * arrives, so that its author need not wait for a refusal.
+/**
+ * What requests are judged by: compiled from the cluster's objects and what is fetched for them, now, and again whenever either changes.
+ * Changes that come together are compiled once, and what was in force stays in force until all of them are; then `compiled` is told. Each
+ * policy's problems are logged when it arrives, so that its author need not wait for a refusal.
  */
 export function followPolicies(
   cluster: Cluster,
+  outside: Fetching<Outside>,
   systemNamespace: string,
   log: Log,
   metrics: Metrics,
@@ -27,7 +29,7 @@ export function followPolicies(
   let isStale = false
   const begin = (): void => {
     isStale = false
-    goOn(compiling(cluster, systemNamespace, snapshot, log, metrics))
+    goOn(compiling(cluster, outside, systemNamespace, snapshot, log, metrics))
   }
   const goOn = (steps: ReturnType<typeof compiling>): void => {
     // While nothing is known everybody is refused, so nobody gains by having a turn.
@@ -47,12 +49,14 @@ export function followPolicies(
     if (isStale) setImmediate(begin)
   }
   begin()
-  cluster.onChange(() => {
+  const changed = (): void => {
     isStale = true
     if (isUnderWay) return
     isUnderWay = true
     setImmediate(begin)
-  })
+  }
+  cluster.onChange(changed)
+  outside.onChange(changed)
   return () => snapshot
 }
 
@@ -61,6 +65,7 @@ type Compiled = { readonly now: Snapshot; readonly objects: ClusterObjects | und
 
 function* compiling(
   cluster: Cluster,
+  outside: Fetching<Outside>,
   systemNamespace: string,
   before: Snapshot,
   log: Log,
@@ -68,7 +73,7 @@ function* compiling(
 ): Generator<undefined, Compiled, undefined> {
   try {
     const objects = cluster.objects()
-    const now = yield* compileInSteps(objects, systemNamespace, before, nothingFetched())
+    const now = yield* compileInSteps(objects, systemNamespace, before, outside.known())
     return { now, objects }
   } catch (error) {
     // What was in force before may admit what the change was to refuse.

@@ -12,15 +12,25 @@ import type { Settings } from '../cli/options.ts'
 const MAX_PASS_BYTES = 16 * 1024 * 1024 // 10,000 images under three policies each take about 12 MB
 const MAX_CONTENT_BYTES = 32 * 1024 * 1024 // payloads are some 250 bytes, bundles some 10 KiB
 
-/** What an answer may reach: registries with the options given, the cluster's credentials, and memory. */
+/** Registries, and what else is asked over HTTP, with the options given. Rejects with a sentence for the operator. */
+export async function openRegistry(
+  settings: Settings,
+  metrics: Metrics,
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<Registry> {
+  return new Registry(await registryOptions(settings, environment, metrics))
+}
+
+/** What an answer may reach: `registry`, else one that is opened with the options given; the cluster's credentials, and memory. */
 export async function reach(
   settings: Settings,
   cluster: Cluster,
   snapshot: () => Snapshot,
   metrics: Metrics,
   environment: Readonly<Record<string, string | undefined>>,
+  opened?: Registry,
 ): Promise<{ around: WorldAround; registry: Registry }> {
-  const registry = new Registry(await registryOptions(settings, environment, metrics))
+  const registry = opened ?? (await openRegistry(settings, metrics, environment))
   const credentials = new CredentialSource({
     cluster,
     systemNamespace: settings.systemNamespace,

@@ -35,6 +35,7 @@ export async function openKubernetes(options: KubernetesOptions): Promise<Cluste
 class Kubernetes implements Cluster {
   readonly api: ApiServer
   readonly #policies: Watch<object>
+  readonly #trustRoots: Watch<object>
   readonly #secrets: Watch<object>
   readonly #configMaps: Watch<object>
   readonly #accounts: Watch<readonly string[]>
@@ -61,6 +62,20 @@ class Kubernetes implements Cluster {
         key: byName,
         keep: withoutBookkeeping,
         isSame: isSameButStatus,
+      },
+      log,
+      changed,
+      times,
+    )
+    this.#trustRoots = new Watch(
+      api,
+      {
+        resource: 'trustroots.policy.sigstore.dev',
+        paths: ['/apis/policy.sigstore.dev/v1alpha1/trustroots'],
+        query: {},
+        pageSize: OBJECTS_OF_A_PAGE,
+        key: byName,
+        keep: withoutBookkeeping,
       },
       log,
       changed,
@@ -119,7 +134,8 @@ class Kubernetes implements Cluster {
       policiesIncomplete: this.#policies.why && `${this.#policies.resource}: ${this.#policies.why}`,
       secrets: new Map(this.#secrets.items),
       configMaps: new Map(this.#configMaps.items),
-      trustRoots: new Map(),
+      trustRoots: new Map(this.#trustRoots.items),
+      trustRootsIncomplete: this.#trustRoots.why && `${this.#trustRoots.resource}: ${this.#trustRoots.why}`,
     }
     return this.#objects
   }
@@ -129,7 +145,7 @@ class Kubernetes implements Cluster {
   }
 
   waitingFor(): readonly string[] {
-    return this.#watches().flatMap((watch) => (watch.isListed ? [] : [`${watch.resource}: ${watch.why ?? ''}`]))
+    return this.#watches().flatMap((watch) => (watch.isListed || this.#isDispensable(watch) ? [] : [`${watch.resource}: ${watch.why ?? ''}`]))
   }
 
   pullSecretsOf(namespace: string, serviceAccount: string): Got<readonly string[]> {
@@ -155,8 +171,13 @@ class Kubernetes implements Cluster {
     await this.api.close()
   }
 
+ /** A cluster may have no TrustRoots, or not let them be read: then policies that name one refuse, and nobody else need wait. */
+  #isDispensable(watch: Watch<unknown>): boolean {
+    return watch === this.#trustRoots && watch.hasFailed
+  }
+
   #watches(): readonly Watch<unknown>[] {
-    return [this.#policies, this.#secrets, this.#configMaps, this.#accounts]
+    return [this.#policies, this.#trustRoots, this.#secrets, this.#configMaps, this.#accounts]
   }
 
   /** Many events that come together are one change. */

@@ -20,7 +20,7 @@ import { fetchInstance, fetchTrustRoot, nameOfInstance, whyNotFetched } from './
 
 const MAX_AT_A_TIME = 4 // repositories that are fetched; each takes some seconds, and an archive that is unpacked up to 32 MiB
 const MAX_WAITING = 10_000 // that wait for their turn; beyond them fetching fails, and is tried again
-const FIRST_FETCH = 3_000 // ms after the start of a replica for which a first fetch may keep it from being ready
+const FIRST_FETCH = 3_000 // ms for which those that are fetched for the first time may keep a replica from being ready
 
 export type TrustOptions = Reach & {
   readonly cluster: Pick<Cluster, 'objects' | 'onChange'>
@@ -55,7 +55,9 @@ export class FollowedTrust implements Fetching<Trust> {
   readonly #instance: TrustRefresh
   readonly #listeners: (() => void)[] = []
   readonly #statusListeners: (() => void)[] = []
-  readonly #began = performance.now()
+  /** When the first TrustRoot was seen. */
+  #began: number | undefined
+  #patience: NodeJS.Timeout | undefined
   /** TrustRoots that policies name and that may or may not exist. */
   #unlisted: Trust['trustRoots'] = new Map()
   #known: Trust
@@ -98,9 +100,9 @@ export class FollowedTrust implements Fetching<Trust> {
     this.#statusListeners.push(listener)
   }
 
-  /** TrustRoots that are fetched for the first time, in the first seconds of a replica: so long it need not take requests that it would refuse. */
+  /** TrustRoots that are fetched for the first time, for some seconds: so long a replica that starts need not take requests that it would refuse. */
   waitingFor(): readonly string[] {
-    if (performance.now() - this.#began > FIRST_FETCH) return []
+    if (this.#began !== undefined && performance.now() - this.#began >= FIRST_FETCH) return []
     return [...this.#entries].flatMap(([name, { refresh }]) =>
       refresh && !refresh.state.material && !refresh.state.error ? [`trust root ${name}`] : [],
     )
@@ -108,6 +110,7 @@ export class FollowedTrust implements Fetching<Trust> {
 
   async close(): Promise<void> {
     this.#isClosed = true
+    clearTimeout(this.#patience)
     await Promise.all([this.#instance.close(), ...[...this.#entries.values()].map(({ refresh }) => refresh?.close())])
   }
 
@@ -149,6 +152,10 @@ export class FollowedTrust implements Fetching<Trust> {
       for (const warning of material.warnings ?? []) log.warn('a trust root has a warning', { trustRoot: name, warning })
     }
     refresh?.start()
+    if (this.#began === undefined) {
+      this.#began = performance.now()
+      this.#patience = setTimeout(() => this.#changed(), FIRST_FETCH).unref()
+    }
     return true
   }
 

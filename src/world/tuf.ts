@@ -304,6 +304,12 @@ function whyNotMetadata(bytes: Uint8Array): string | undefined {
   return patterns.every(isPlain) ? undefined : 'a path of a delegated role is neither a plain one nor one with at most four *'
 }
 
+/** Why bytes are no root metadata that a client could begin with; whether it is signed as it says is for the client to find out. */
+export function whyNotTufRoot(bytes: Uint8Array): string | undefined {
+  if (bytes.length > MAX_ROOT_BYTES) return `larger than the limit (${MAX_ROOT_BYTES} bytes)`
+  return whyNotMetadata(bytes) ?? (signedIn(bytes)['_type'] === 'root' ? undefined : 'it is not the root metadata of a TUF repository')
+}
+
 /** Of a role that spreads targets over many (TAP 15). */
 function prefixIn(delegations: JsonObject): readonly (Json | undefined)[] {
   const succinct = delegations['succinct_roles']

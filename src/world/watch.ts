@@ -93,6 +93,11 @@ export class Watch<T> {
     return this.#isListed
   }
 
+  /** Whether the API server was asked and what it answered was of no use, or nothing came. */
+  get hasFailed(): boolean {
+    return this.#failures > 0
+  }
+
   /** Why `items` may not be what the cluster holds now; undefined: it is, as far as the API server has told. */
   get why(): string | undefined {
     return this.#why

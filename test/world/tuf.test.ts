@@ -9,7 +9,7 @@ import { readTrustedRoot } from '../../src/trust/trusted-root.ts'
 import { NO_PROXY } from '../../src/world/proxy.ts'
 import { Transport } from '../../src/world/transport.ts'
 import type { Metadata, Refreshed } from '../../src/world/tuf.ts'
-import { refreshFromTuf } from '../../src/world/tuf.ts'
+import { refreshFromTuf, whyNotTufRoot } from '../../src/world/tuf.ts'
 
 const HOUR = 60 * 60 * 1000
 const counted: string[] = []
@@ -433,4 +433,13 @@ test('more targets of the older kind than anybody has are refused, and none is d
 test('an older target that was tampered with is refused', async () => {
   const repository = new TufRepository({ ...options, targets: legacyTargets(sigstore), broken: 'target-tampered' })
   assert.match(await why(refresh(repository, 'archive')), /^downloading target /)
+})
+
+test('what is no root metadata is told from what is', () => {
+  const repository = new TufRepository(options)
+  assert.equal(whyNotTufRoot(repository.root()), undefined)
+  const timestamp = repository.files.get('timestamp.json') ?? Buffer.alloc(0)
+  assert.equal(whyNotTufRoot(timestamp), 'it is not the root metadata of a TUF repository')
+  for (const text of ['', 'nonsense', '{}', '[]']) assert.ok(whyNotTufRoot(Buffer.from(text)))
+  assert.match(whyNotTufRoot(Buffer.alloc(512 * 1024 + 1)) ?? '', /larger than the limit/)
 })

@@ -6,6 +6,7 @@ import { openMetrics } from '../../../programs/webhook/prometheus.ts'
 import type { ClusterObjects } from '../../../src/policy/objects.ts'
 import type { Cluster } from '../../../src/world/cluster.ts'
 import { uncounted } from '../../../src/world/metrics.ts'
+import { together } from '../../../src/world/outside.ts'
 import { keeping } from './client.ts'
 
 /** A cluster whose objects are set by the test. */
@@ -54,7 +55,7 @@ async function compiled(): Promise<void> {
 test('policies are in force at once, and a change soon after it', async () => {
   const { cluster, set } = clusterOf({ p: pass })
   const log = keeping()
-  const snapshot = followPolicies(cluster, 'cosign-system', log, uncounted)
+  const snapshot = followPolicies(cluster, together(), 'cosign-system', log, uncounted)
   deepEqual(
     snapshot().policies.map((p) => p.name),
     ['p'],
@@ -74,7 +75,7 @@ test('policies are in force at once, and a change soon after it', async () => {
 test('changes that come together are compiled once', async () => {
   const { cluster, set } = clusterOf({})
   let asked = 0
-  followPolicies({ ...cluster, objects: () => (asked++, cluster.objects()) }, 'cosign-system', keeping(), uncounted)
+  followPolicies({ ...cluster, objects: () => (asked++, cluster.objects()) }, together(), 'cosign-system', keeping(), uncounted)
   for (let i = 0; i < 100; i++) set({ p: pass })
   await compiled()
   equal(asked, 2)
@@ -83,7 +84,7 @@ test('changes that come together are compiled once', async () => {
 test('what is wrong with a policy is logged when it arrives, once', async () => {
   const { cluster, set } = clusterOf({ p: policy('ghcr.io/acme/**', [{ name: 'a', key: { data: 'no key' } }]) })
   const log = keeping()
-  followPolicies(cluster, 'cosign-system', log, uncounted)
+  followPolicies(cluster, together(), 'cosign-system', log, uncounted)
   const before = log.lines.filter((l) => l.text.startsWith('warn')).length
   equal(before > 0, true)
   set({ p: policy('ghcr.io/acme/**', [{ name: 'a', key: { data: 'no key' } }]) })
@@ -95,7 +96,7 @@ test('a setting that is not understood is logged once', async () => {
   const configMaps = new Map([['config-policy-controller', { data: { 'tag-resolution': 'sometimes' } }]])
   const { cluster, set } = clusterOf({ p: pass }, { configMaps })
   const log = keeping()
-  followPolicies(cluster, 'cosign-system', log, uncounted)
+  followPolicies(cluster, together(), 'cosign-system', log, uncounted)
   set({ p: pass, q: pass }, { configMaps })
   await compiled()
   const lines = log.lines.filter((l) => l.text === 'warn setting not understood; what was in force stays')
@@ -109,7 +110,7 @@ test('without any policy, the log and a metric say that images are verified keyl
   const { cluster, set } = clusterOf({})
   const log = keeping()
   const metrics = openMetrics()
-  followPolicies(cluster, 'cosign-system', log, metrics)
+  followPolicies(cluster, together(), 'cosign-system', log, metrics)
   match(log.lines[0]?.text ?? '', /^warn there is no policy: images are verified keyless/)
   match(await metrics.text(), /^sealgate_without_policies_keyless 1$/m)
   set({ p: pass })
@@ -121,7 +122,7 @@ test('policies that may not be complete are never taken for none', async () => {
   const { cluster } = clusterOf({}, { policiesIncomplete: 'clusterimagepolicies is forbidden' })
   const log = keeping()
   const metrics = openMetrics()
-  followPolicies(cluster, 'cosign-system', log, metrics)
+  followPolicies(cluster, together(), 'cosign-system', log, metrics)
   deepEqual(log.lines, [
     { text: 'warn nothing is admitted: the policies are not known', values: { why: 'clusterimagepolicies is forbidden' } },
   ])
@@ -137,7 +138,7 @@ test('lesson 48: when compiling fails inside, nothing is admitted and the proces
     if (isBroken) throw new Error('never thought of')
     return cluster.objects()
   }
-  const snapshot = followPolicies({ ...cluster, objects }, 'cosign-system', log, metrics)
+  const snapshot = followPolicies({ ...cluster, objects }, together(), 'cosign-system', log, metrics)
   isBroken = true
   set({ p: fail })
   await compiled()
@@ -152,7 +153,7 @@ test('lesson 48: when compiling fails inside, nothing is admitted and the proces
 test('a policy that can admit nobody is counted as broken', async () => {
   const metrics = openMetrics()
   const { cluster } = clusterOf({ good: pass, bad: policy('**', []), worse: policy('**', [{ keyless: {} }]) })
-  followPolicies(cluster, 'cosign-system', keeping(), metrics)
+  followPolicies(cluster, together(), 'cosign-system', keeping(), metrics)
   const text = await metrics.text()
   match(text, /^sealgate_policies\{state="in-force"\} 3$/m)
   match(text, /^sealgate_policies\{state="broken"\} 2$/m)
@@ -161,7 +162,7 @@ test('a policy that can admit nobody is counted as broken', async () => {
 test('whoever asks is told what was compiled and from what, after every change', async () => {
   const { cluster, set } = clusterOf({ p: pass })
   const told: string[] = []
-  followPolicies(cluster, 'cosign-system', keeping(), uncounted, (now, objects) =>
+  followPolicies(cluster, together(), 'cosign-system', keeping(), uncounted, (now, objects) =>
     told.push(`${now.policies.map((p) => p.name).join()} of ${[...objects.policies.keys()].join()}`),
   )
   set({ p: pass, q: fail })

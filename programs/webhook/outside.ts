@@ -1,0 +1,68 @@
+import type { Outside } from '../../src/policy/objects.ts'
+import { publicTufRoot } from '../../src/trust/public-root.ts'
+import type { Cluster } from '../../src/world/cluster.ts'
+import { fetchTrust } from '../../src/world/fetch-trust.ts'
+import { readText } from '../../src/world/files.ts'
+import type { Log } from '../../src/world/log.ts'
+import type { Metrics } from '../../src/world/metrics.ts'
+import type { Fetching } from '../../src/world/outside.ts'
+import { together } from '../../src/world/outside.ts'
+import type { Registry } from '../../src/world/registry.ts'
+import { FollowedTrust } from '../../src/world/trust-roots.ts'
+import type { SigstoreInstance } from '../../src/world/trust-source.ts'
+import { whyNotTufRoot } from '../../src/world/tuf.ts'
+import type { Settings } from '../cli/options.ts'
+
+const USUAL_MIRROR = 'https://tuf-repo-cdn.sigstore.dev'
+const BUDGET = 20_000 // ms in which an offline command fetches everything, at the same time; a mirror that answers takes one or two
+
+export type OutsideSettings = Pick<Settings, 'tufMirror' | 'tufRoot' | 'disableTuf' | 'trustrootResyncPeriod' | 'mirrors'>
+
+/** All that is fetched for policies, put together here. */
+export type FollowedOutside = {
+  readonly outside: Fetching<Outside>
+  readonly trust: FollowedTrust
+  /** What a replica that has just started still waits for. */
+  waitingFor(): readonly string[]
+  close(): Promise<void>
+}
+
+/** Follows what policies refer to outside of the cluster's objects. Rejects with a line for the operator when a setting cannot be carried out. */
+export async function followOutside(
+  settings: OutsideSettings,
+  cluster: Cluster,
+  registry: Registry,
+  log: Log,
+  metrics: Metrics,
+): Promise<FollowedOutside> {
+  const { tufMirror, tufRoot, disableTuf, trustrootResyncPeriod: resync, mirrors } = settings
+  if (disableTuf && (tufMirror ?? tufRoot) !== undefined)
+    log.warn('TUF is switched off: what is embedded of the public Sigstore instance is trusted', { unused: '--tuf-mirror, --tuf-root' })
+  const { transport } = registry
+  const trust = new FollowedTrust({ cluster, transport, mirrors, resync, instance: await instanceOf(settings), log, metrics })
+  return { outside: together(trust), trust, waitingFor: () => trust.waitingFor(), close: () => trust.close() }
+}
+
+/**
+ * The same as it is now, for commands that end with their answer. What is embedded of the public Sigstore instance does for them, unless
+ * another mirror or root is given.
+ */
+export async function fetchOutside(settings: OutsideSettings, cluster: Cluster, registry: Registry): Promise<Outside> {
+  const instance = (settings.tufMirror ?? settings.tufRoot) === undefined ? undefined : await instanceOf(settings)
+  const reach = { transport: registry.transport, mirrors: settings.mirrors }
+  const trust = await fetchTrust(cluster.objects(), instance, reach, AbortSignal.timeout(BUDGET))
+  return together({ known: () => trust, onChange: () => undefined }).known()
+}
+
+/** Undefined: nobody is asked. */
+async function instanceOf({ tufMirror, tufRoot, disableTuf }: OutsideSettings): Promise<SigstoreInstance | undefined> {
+  if (disableTuf) return undefined
+  const mirror = tufMirror ?? new URL(USUAL_MIRROR)
+  if (tufRoot === undefined) return { root: publicTufRoot, mirror, isPublic: true }
+  const read = await readText(tufRoot)
+  if (read.state !== 'found') throw new Error(`--tuf-root ${tufRoot}: ${read.state === 'absent' ? 'no such file' : read.problem}`)
+  const root = Buffer.from(read.text)
+  const wrong = whyNotTufRoot(root)
+  if (wrong !== undefined) throw new Error(`--tuf-root ${tufRoot}: ${wrong}`)
+  return { root, mirror, isPublic: false }
+}
