@@ -160,6 +160,7 @@ export class WebhookProcess {
       here('../bin/sealgate'),
       [
         'serve',
+        '--disable-tuf',
         '--address=127.0.0.1',
         `--port=${port}`,
         `--metrics-port=${metricsPort}`,

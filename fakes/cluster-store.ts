@@ -62,6 +62,8 @@ const grouped = (apiVersion: string, resource: string, kind: string, more: Parti
   ...more,
 })
 
+const trustRoots = grouped('policy.sigstore.dev/v1alpha1', 'trustroots', 'TrustRoot', { hasStatus: true })
+
 /** The objects of a cluster, their versions, and the events since some version. */
 export class ClusterStore {
   #resources: readonly Resource[] = [
@@ -74,7 +76,7 @@ export class ClusterStore {
     grouped('admissionregistration.k8s.io/v1', 'validatingwebhookconfigurations', 'ValidatingWebhookConfiguration'),
     grouped('admissionregistration.k8s.io/v1', 'mutatingwebhookconfigurations', 'MutatingWebhookConfiguration'),
     grouped('apiextensions.k8s.io/v1', 'customresourcedefinitions', 'CustomResourceDefinition', { hasStatus: true }),
-    grouped('policy.sigstore.dev/v1alpha1', 'trustroots', 'TrustRoot', { hasStatus: true }),
+    trustRoots,
     policies('v1alpha1'),
     policies('v1beta1'),
   ]
@@ -96,6 +98,11 @@ export class ClusterStore {
   /** Which versions of ClusterImagePolicy are served; none, and the CRD is missing. */
   servePolicies(...versions: readonly string[]): void {
     this.#resources = [...this.#resources.filter((r) => r.kind !== 'ClusterImagePolicy'), ...versions.map(policies)]
+  }
+
+  /** Whether TrustRoots are served; else their CRD is missing. */
+  serveTrustRoots(areServed: boolean): void {
+    this.#resources = [...this.#resources.filter((r) => r.kind !== 'TrustRoot'), ...(areServed ? [trustRoots] : [])]
   }
 
   /** Creates an object, or replaces it. */

@@ -1,5 +1,5 @@
 import type { Outside } from '../../src/policy/objects.ts'
-import { publicTufRoot } from '../../src/trust/public-root.ts'
+import { publicRootExpires, publicTufRoot } from '../../src/trust/public-root.ts'
 import type { Cluster } from '../../src/world/cluster.ts'
 import { fetchTrust } from '../../src/world/fetch-trust.ts'
 import { readText } from '../../src/world/files.ts'
@@ -44,11 +44,12 @@ export async function followOutside(
 }
 
 /**
- * The same as it is now, for commands that end with their answer. What is embedded of the public Sigstore instance does for them, unless
- * another mirror or root is given.
+ * The same as it is now, for commands that end with their answer. What is embedded of the public Sigstore instance does for them, unless it
+ * has expired, or another mirror or root is given. Rejects as `followOutside` does.
  */
 export async function fetchOutside(settings: OutsideSettings, cluster: Cluster, registry: Registry): Promise<Outside> {
-  const instance = (settings.tufMirror ?? settings.tufRoot) === undefined ? undefined : await instanceOf(settings)
+  const isEnough = (settings.tufMirror ?? settings.tufRoot) === undefined && Date.now() < publicRootExpires
+  const instance = isEnough ? undefined : await instanceOf(settings)
   const reach = { transport: registry.transport, mirrors: settings.mirrors }
   const trust = await fetchTrust(cluster.objects(), instance, reach, AbortSignal.timeout(BUDGET))
   return together({ known: () => trust, onChange: () => undefined }).known()

@@ -24,7 +24,7 @@ export type KubernetesOptions = Omit<AccessOptions, 'env'> & {
 }
 
 /**
- * A cluster through its API server: policies, Secrets and ConfigMaps of the controller's namespace, and every ServiceAccount's pull
+ * A cluster through its API server: policies, TrustRoots, Secrets and ConfigMaps of the controller's namespace, and every ServiceAccount's pull
  * secrets, all watched. Rejects with a `KubeconfigError` when it is not known how to reach it; does not wait until it can be reached.
  */
 export async function openKubernetes(options: KubernetesOptions): Promise<Cluster> {
@@ -76,6 +76,7 @@ class Kubernetes implements Cluster {
         pageSize: OBJECTS_OF_A_PAGE,
         key: byName,
         keep: withoutBookkeeping,
+        isSame: isSameButStatus,
       },
       log,
       changed,
@@ -145,7 +146,9 @@ class Kubernetes implements Cluster {
   }
 
   waitingFor(): readonly string[] {
-    return this.#watches().flatMap((watch) => (watch.isListed || this.#isDispensable(watch) ? [] : [`${watch.resource}: ${watch.why ?? ''}`]))
+    return this.#watches().flatMap((watch) =>
+      watch.isListed || this.#isDispensable(watch) ? [] : [`${watch.resource}: ${watch.why ?? ''}`],
+    )
   }
 
   pullSecretsOf(namespace: string, serviceAccount: string): Got<readonly string[]> {
@@ -171,7 +174,7 @@ class Kubernetes implements Cluster {
     await this.api.close()
   }
 
- /** A cluster may have no TrustRoots, or not let them be read: then policies that name one refuse, and nobody else need wait. */
+  /** A cluster may have no TrustRoots, or not let them be read: then policies that name one refuse, and nobody else need wait. */
   #isDispensable(watch: Watch<unknown>): boolean {
     return watch === this.#trustRoots && watch.hasFailed
   }

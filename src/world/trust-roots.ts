@@ -20,6 +20,7 @@ import { fetchInstance, fetchTrustRoot, nameOfInstance, whyNotFetched } from './
 
 const MAX_AT_A_TIME = 4 // repositories that are fetched; each takes some seconds, and an archive that is unpacked up to 32 MiB
 const MAX_WAITING = 10_000 // that wait for their turn; beyond them fetching fails, and is tried again
+const AFTER_START = 10_000 // ms, more or less, before that is fetched which is embedded: it is in force, and the first requests need not wait for the TUF client to be imported, some 20 ms
 const FIRST_FETCH = 3_000 // ms for which those that are fetched for the first time may keep a replica from being ready
 
 export type TrustOptions = Reach & {
@@ -30,7 +31,7 @@ export type TrustOptions = Reach & {
   readonly instance: SigstoreInstance | undefined
   readonly log: Log
   readonly metrics: Pick<Metrics, 'trust'>
-  readonly times?: RefreshTimes
+  readonly times?: RefreshTimes & { readonly afterStart?: number }
 }
 
 export type Trust = Pick<Outside, 'publicRoot' | 'trustRoots'>
@@ -58,6 +59,7 @@ export class FollowedTrust implements Fetching<Trust> {
   /** When the first TrustRoot was seen. */
   #began: number | undefined
   #patience: NodeJS.Timeout | undefined
+  #afterStart: NodeJS.Timeout | undefined
   /** TrustRoots that policies name and that may or may not exist. */
   #unlisted: Trust['trustRoots'] = new Map()
   #known: Trust
@@ -68,7 +70,7 @@ export class FollowedTrust implements Fetching<Trust> {
     this.#instance = this.#instanceRefresh()
     this.#follow()
     this.#known = this.#trust()
-    this.#instance.start()
+    this.#startInstance()
     options.cluster.onChange(() => {
       if (!this.#isClosed && this.#follow()) this.#changed()
     })
@@ -111,6 +113,7 @@ export class FollowedTrust implements Fetching<Trust> {
   async close(): Promise<void> {
     this.#isClosed = true
     clearTimeout(this.#patience)
+    clearTimeout(this.#afterStart)
     await Promise.all([this.#instance.close(), ...[...this.#entries.values()].map(({ refresh }) => refresh?.close())])
   }
 
@@ -183,6 +186,15 @@ export class FollowedTrust implements Fetching<Trust> {
     }
     const state = embedded && { ...NOT_FETCHED, material: embedded, since: Date.now() }
     return new TrustRefresh(options, state && { state, metadata: undefined, stale: undefined })
+  }
+
+  /** What is embedded does for the first seconds; without it, nobody is admitted until it is fetched. */
+  #startInstance(): void {
+    const { material } = this.#instance.state
+    const { instance, times } = this.#options
+    if (!instance || !material || isPast(material.until, Date.now())) return this.#instance.start()
+    const wait = (times?.afterStart ?? AFTER_START) * (0.5 + Math.random())
+    this.#afterStart = setTimeout(() => this.#instance.start(), wait).unref()
   }
 
   #shared(): Pick<RefreshOptions, 'resync' | 'slots' | 'log' | 'changed' | 'times'> {

@@ -11,6 +11,7 @@ const FIRST_PAUSE = 250 // ms before a failed request is made again, doubled eac
 const LONGEST_PAUSE = 10_000 // ms; long enough for a struggling API server, short enough to be back soon after it
 const SHORT_WATCH = 1_000 // ms; a watch that ends sooner, time and again, is paused between too
 const RELIST_AFTER = 3 // failed watches in a row after which the list is read anew: what is asked for may be what fails
+const NOT_READ = 'not read yet'
 
 /** What is watched, and what of each object is kept. */
 export type Watched<T> = {
@@ -49,7 +50,7 @@ export class Watch<T> {
   readonly #ended = new AbortController()
   #items: Map<string, T> = new Map()
   #isListed = false
-  #why: string | undefined = 'not read yet'
+  #why: string | undefined = NOT_READ
   #path = 0
   #resourceVersion: string | undefined
   #failures = 0
@@ -93,9 +94,9 @@ export class Watch<T> {
     return this.#isListed
   }
 
-  /** Whether the API server was asked and what it answered was of no use, or nothing came. */
+  /** Whether it was tried to read it, and could not be. */
   get hasFailed(): boolean {
-    return this.#failures > 0
+    return this.#why !== undefined && this.#why !== NOT_READ
   }
 
   /** Why `items` may not be what the cluster holds now; undefined: it is, as far as the API server has told. */

@@ -14,6 +14,7 @@ const policy = (name: string, more: object = {}) => ({
   metadata: { name, ...more },
   spec: { images: [{ glob: '**' }] },
 })
+const trustRoot = (name: string, more: object = {}) => ({ kind: 'TrustRoot', metadata: { name }, spec: { trustedRoot: {} }, ...more })
 const secret = (namespace: string, name: string, more: object = {}) => ({
   kind: 'Secret',
   metadata: { namespace, name },
@@ -58,11 +59,12 @@ async function until(isSo: () => boolean): Promise<void> {
 }
 
 const ready = ({ fake, cluster }: { fake: FakeCluster; cluster: Cluster }) =>
-  until(() => cluster.waitingFor().length === 0 && fake.count('watch') >= 4)
+  until(() => cluster.waitingFor().length === 0 && fake.count('watch') >= 5)
 
-test("policies, Secrets and ConfigMaps of the controller's namespace, and every ServiceAccount, are known once the first lists are in", async (t) => {
+test("policies, TrustRoots, Secrets and ConfigMaps of the controller's namespace, and every ServiceAccount, are known once the first lists are in", async (t) => {
   const setting = await opened(t, (fake) => {
     fake.store.put(policy('p'))
+    fake.store.put(trustRoot('ours'))
     fake.store.put(secret('cosign-system', 'key'))
     fake.store.put(secret('demo', 'elsewhere'))
     fake.store.put({ kind: 'ConfigMap', metadata: { namespace: 'cosign-system', name: 'config-policy-controller' }, data: { a: 'b' } })
@@ -71,12 +73,13 @@ test("policies, Secrets and ConfigMaps of the controller's namespace, and every 
     fake.store.put(account('other', 'default'))
   })
   const { cluster, fake } = setting
-  assert.equal(cluster.waitingFor().length, 4)
+  assert.equal(cluster.waitingFor().length, 5)
   assert.equal(cluster.objects().policiesIncomplete, 'clusterimagepolicies.policy.sigstore.dev: not read yet')
+  assert.equal(cluster.objects().trustRootsIncomplete, 'trustroots.policy.sigstore.dev: not read yet')
   assert.deepEqual(cluster.pullSecretsOf('demo', 'default'), { state: 'failed', text: 'serviceaccounts: not read yet' })
   await ready(setting)
-  const { policies, policiesIncomplete, secrets, configMaps } = cluster.objects()
-  assert.equal(policiesIncomplete, undefined)
+  const { policies, policiesIncomplete, secrets, configMaps, trustRoots, trustRootsIncomplete } = cluster.objects()
+  assert.deepEqual([policiesIncomplete, trustRootsIncomplete, [...trustRoots.keys()]], [undefined, undefined, ['ours']])
   assert.deepEqual([[...policies.keys()], [...secrets.keys()], [...configMaps.keys()]], [['p'], ['key'], ['config-policy-controller']])
   assert.deepEqual((configMaps.get('config-policy-controller') as { data: object }).data, { a: 'b' })
   assert.deepEqual(cluster.pullSecretsOf('demo', 'default'), { state: 'found', value: ['pull'] })
@@ -89,10 +92,12 @@ test("policies, Secrets and ConfigMaps of the controller's namespace, and every 
     'list configmaps cosign-system',
     'list secrets cosign-system',
     'list serviceaccounts ',
+    'list trustroots ',
     'watch clusterimagepolicies ',
     'watch configmaps cosign-system',
     'watch secrets cosign-system',
     'watch serviceaccounts ',
+    'watch trustroots ',
   ])
 })
 
@@ -192,6 +197,51 @@ test('a missing CRD is not ready, and never no policy at all', async (t) => {
     'clusterimagepolicies.policy.sigstore.dev: the API server does not serve it; is its CustomResourceDefinition installed?',
   ])
   assert.ok(cluster.objects().policiesIncomplete)
+})
+
+test('a missing CRD of TrustRoots, or one that may not be read, keeps nobody waiting, and the list says why it lacks them', async (t) => {
+  for (const [before, why] of [
+    [
+      (fake: FakeCluster) => fake.store.serveTrustRoots(false),
+      'trustroots.policy.sigstore.dev: the API server does not serve it; is its CustomResourceDefinition installed?',
+    ],
+    [(fake: FakeCluster) => void fake.deny('list', 'trustroots'), 'trustroots.policy.sigstore.dev: trustroots is forbidden: '],
+  ] as const) {
+    const { cluster, fake } = await opened(t, (f) => {
+      f.store.put(policy('p'))
+      before(f)
+    })
+    await until(() => cluster.waitingFor().length === 0)
+    const { policies, policiesIncomplete, trustRoots, trustRootsIncomplete } = cluster.objects()
+    assert.deepEqual([policies.size, policiesIncomplete, trustRoots.size], [1, undefined, 0])
+    assert.equal(trustRootsIncomplete?.slice(0, why.length), why)
+    assert.equal(fake.count('watch', 'trustroots'), 0)
+  }
+})
+
+test('a CRD of TrustRoots that is installed later is found, and what is known of them stays while the list cannot be read', async (t) => {
+  const setting = await opened(t, (f) => f.store.serveTrustRoots(false))
+  const { cluster, fake } = setting
+  await until(() => cluster.objects().trustRootsIncomplete?.endsWith('installed?') === true)
+  fake.store.serveTrustRoots(true)
+  fake.store.put(trustRoot('ours'))
+  await until(() => cluster.objects().trustRoots.has('ours') && cluster.objects().trustRootsIncomplete === undefined)
+  await fake.stop()
+  await until(() => cluster.objects().trustRootsIncomplete !== undefined)
+  assert.ok(cluster.objects().trustRoots.has('ours'))
+})
+
+test('a status that is written to a TrustRoot is no change; a spec is', async (t) => {
+  const setting = await opened(t, (f) => f.store.put(trustRoot('ours')))
+  const { cluster, fake } = setting
+  await ready(setting)
+  const before = cluster.objects().trustRoots.get('ours')
+  fake.store.put(trustRoot('ours', { status: { observedGeneration: 1 } }))
+  fake.store.put(secret('cosign-system', 's'))
+  await until(() => cluster.objects().secrets.has('s'))
+  assert.equal(cluster.objects().trustRoots.get('ours'), before)
+  fake.store.put(trustRoot('ours', { spec: { trustedRoot: { mediaType: 'x' } } }))
+  await until(() => cluster.objects().trustRoots.get('ours') !== before)
 })
 
 test('an API server that is not there yet is waited for', async (t) => {

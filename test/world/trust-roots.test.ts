@@ -79,7 +79,7 @@ function following(trustRoots: Readonly<Record<string, object>>, more: Partial<T
     instance: undefined,
     log,
     metrics: { trust: (all) => void (shown = all) },
-    times: { firstPause: 20, longestPause: 50, soonest: 20 },
+    times: { firstPause: 20, longestPause: 50, soonest: 20, afterStart: 1 },
     ...more,
   })
   closing.push(() => trust.close())
@@ -354,6 +354,14 @@ test('the public Sigstore instance is in force from the first moment, and stays 
   await until(() => trust.instanceStatus().error !== undefined)
   assert.equal(told(trust.known().publicRoot), publicRoot().hash)
   assert.deepEqual([shown()[0]?.state, shown()[0]?.ends, shown()[0]?.refreshed], ['stale', publicRoot().until, undefined])
+})
+
+test('what is embedded is in force, so the first seconds after a start belong to others', async () => {
+  const server = await served(new TufRepository(options))
+  const { trust } = following({}, { instance: { root: publicTufRoot, mirror: new URL(server.url), isPublic: true }, times: {} })
+  await sleep(100)
+  assert.equal(server.seen.length, 0)
+  await trust.close()
 })
 
 test('with TUF switched off, nobody is asked and what is embedded is in force', async () => {

@@ -14,7 +14,7 @@ for (const flag of flags.split(' '))
   test(`the policy controller's --${flag} is accepted`, () => {
     const given = ['disable-tuf', 'disable-ha', 'logtostderr'].includes(flag)
       ? [`-${flag}`]
-      : [`--${flag}`, flag.endsWith('period') ? '10h' : '10']
+      : [`--${flag}`, flag.endsWith('period') ? '10h' : flag === 'tuf-mirror' ? 'https://tuf.example' : '10']
     const parsed = parse('serve', given, {})
     ok(parsed.ok, parsed.ok ? '' : parsed.text)
   })
@@ -29,4 +29,15 @@ test("each of the policy controller's environment variables is read, or noted wi
 
 test('every note gives a reason', () => {
   for (const why of [...Object.values(notedFlags).map((n) => n.why), ...Object.values(notedEnvironment)]) ok(why.length > 10)
+})
+
+test('where trust comes from is obeyed, not noted', () => {
+  const given = ['--tuf-mirror', 'https://tuf.example/', '--tuf-root', 'root.json', '-disable-tuf', '--trustroot-resync-period', '1h']
+  const parsed = parse('serve', given, {})
+  ok(parsed.ok)
+  const { tufMirror, tufRoot, disableTuf, trustrootResyncPeriod } = parsed.settings
+  deepEqual(
+    [tufMirror?.href, tufRoot, disableTuf, trustrootResyncPeriod, parsed.notes],
+    ['https://tuf.example/', 'root.json', true, 3_600_000, []],
+  )
 })

@@ -1,7 +1,7 @@
 import { deepEqual, equal, match } from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Value } from '../../../programs/cli/values.ts'
-import { duration, instant, mirror, oneOf, port, registryHost, text, toggle } from '../../../programs/cli/values.ts'
+import { duration, instant, mirror, oneOf, port, registryHost, repositoryUrl, text, toggle } from '../../../programs/cli/values.ts'
 
 const ghcr = { host: 'ghcr.io', url: 'http://127.0.0.1:5000', credentials: false }
 
@@ -16,6 +16,7 @@ for (const [what, value, given, taken] of [
   ['an instant in small letters', instant, '2026-01-31t12:00:00z', new Date('2026-01-31T12:00:00Z')],
   ['a host', registryHost, 'Registry.local:5000', 'registry.local:5000'],
   ['an IPv6 host', registryHost, '[::1]:5000', '[::1]:5000'],
+  ['a TUF repository', repositoryUrl, 'http://tuf.example/v1/', new URL('http://tuf.example/v1/')],
   ['a mirror', mirror, 'ghcr.io=http://127.0.0.1:5000', ghcr],
   ['a mirror that is given credentials', mirror, 'ghcr.io=http://127.0.0.1:5000/,credentials', { ...ghcr, credentials: true }],
   [
@@ -38,6 +39,8 @@ const refused: readonly (readonly [string, Value<unknown>, string, RegExp])[] = 
   ['a host with a scheme', registryHost, 'https://ghcr.io', /without scheme and path/],
   ['a host with a path', registryHost, 'ghcr.io/acme', /without scheme and path/],
   ['brackets around no address', registryHost, '[ghcr.io]', /without scheme and path/],
+  ['a TUF repository of another scheme', repositoryUrl, 'file:///tuf', /must be an http or https URL: `file:\/\/\/tuf`/],
+  ['a TUF repository with a query', repositoryUrl, 'https://tuf.example/?a=b', /must hold no user name, password, query or fragment/],
   ['a mirror without URL', mirror, 'ghcr.io', /must be HOST=URL/],
   ['a mirror of another scheme', mirror, 'ghcr.io=ftp://x', /must be an http or https URL/],
   ['a mirror with a misspelt suffix', mirror, 'ghcr.io=http://x,credential', /ends with its path/],
@@ -49,6 +52,11 @@ for (const [what, value, given, why] of refused)
     const taken = value.read(given)
     match(taken.ok ? 'taken' : taken.text, why)
   })
+
+test('a password in the URL of a TUF repository is refused without being repeated', () => {
+  const taken = repositoryUrl.read('https://me:hunter2@tuf.example')
+  equal(!taken.ok && taken.text.includes('hunter2'), false)
+})
 
 test('a password in the URL of a mirror is refused without being repeated', () => {
   const taken = mirror.read('ghcr.io=https://me:hunter2@harbor.local')

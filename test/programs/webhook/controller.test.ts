@@ -10,6 +10,7 @@ import { followPolicies } from '../../../programs/webhook/policies.ts'
 import { openMetrics } from '../../../programs/webhook/prometheus.ts'
 import { openKubernetes } from '../../../src/world/kubernetes.ts'
 import { silent } from '../../../src/world/log.ts'
+import { together } from '../../../src/world/outside.ts'
 
 const settings: ControllerSettings = {
   systemNamespace: 'cosign-system',
@@ -49,7 +50,7 @@ async function replica(t: TestContext, fake: FakeCluster, podName: string, more:
     metrics,
     leaseTimes: { duration: 1_000, deadline: 600, retry: 50 },
   })
-  followPolicies(cluster, 'cosign-system', silent, metrics, (now, objects) => controller.compiled(now, objects))
+  followPolicies(cluster, together(), 'cosign-system', silent, metrics, (now, objects) => controller.compiled(now, objects))
   controller.start()
   let isClosed = false
   /** As when the process is killed. */

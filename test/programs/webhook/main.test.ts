@@ -42,7 +42,7 @@ class Serve {
   constructor(given: readonly string[], more: { readonly node?: readonly string[]; readonly env?: Readonly<Record<string, string>> } = {}) {
     this.process = spawn(
       process.execPath,
-      [...(more.node ?? []), main, 'serve', '--address', '127.0.0.1', '--log-format', 'json', ...given],
+      [...(more.node ?? []), main, 'serve', '--address', '127.0.0.1', '--disable-tuf', '--log-format', 'json', ...given],
       {
         env: { PATH: process.env['PATH'], ...more.env },
         stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,13 +1,18 @@
 import { deepEqual, equal, match } from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
+import { makeSigner } from '../../../fakes/signer.ts'
 import { followPolicies } from '../../../programs/webhook/policies.ts'
 import { openMetrics } from '../../../programs/webhook/prometheus.ts'
-import type { ClusterObjects } from '../../../src/policy/objects.ts'
+import type { ClusterObjects, Outside } from '../../../src/policy/objects.ts'
+import { nothingFetched } from '../../../src/policy/objects.ts'
+import { publicRoot } from '../../../src/trust/public-root.ts'
 import type { Cluster } from '../../../src/world/cluster.ts'
 import { uncounted } from '../../../src/world/metrics.ts'
 import { together } from '../../../src/world/outside.ts'
 import { keeping } from './client.ts'
+
+const KEY = makeSigner().pem
 
 /** A cluster whose objects are set by the test. */
 function clusterOf(policies: Readonly<Record<string, object>>, more: Partial<ClusterObjects> = {}) {
@@ -168,4 +173,20 @@ test('whoever asks is told what was compiled and from what, after every change',
   set({ p: pass, q: fail })
   await compiled()
   deepEqual(told, ['p of p', 'p,q of p,q'])
+})
+
+test('what is fetched for policies is compiled in when it comes', async () => {
+  const { cluster } = clusterOf({
+    p: policy('**', [{ name: 'a', ctlog: { url: 'https://log.example', trustRootRef: 'ours' }, key: { data: KEY } }]),
+  })
+  let known: Outside = nothingFetched()
+  const listeners: (() => void)[] = []
+  const outside = { known: () => known, onChange: (listener: () => void) => void listeners.push(listener) }
+  const snapshot = followPolicies(cluster, outside, 'cosign-system', keeping(), uncounted)
+  const why = (): readonly string[] => snapshot().policies.flatMap((p) => p.authorities.flatMap((a) => a.refuses.map((r) => r.code)))
+  equal(why().includes('trust-root-not-found'), true)
+  known = { ...known, trustRoots: new Map([['ours', { ok: true, value: publicRoot() }]]) }
+  for (const listener of listeners) listener()
+  await compiled()
+  deepEqual(why(), [])
 })
