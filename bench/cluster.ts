@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { applied, startCluster } from '../e2e/cluster.ts'
 import { partsIfPresent, VERSIONS } from '../e2e/parts.ts'
+import { clusterImagePolicies } from '../tools/crds.ts'
 import type { ApiServerAnswer, ApiServerQuestion } from './api-server.ts'
 import { asker } from './conversation.ts'
 
@@ -33,8 +34,10 @@ export async function startApiServer(objects: readonly object[]): Promise<ApiSer
 
 async function startReal(parts: Parameters<typeof startCluster>[0], folder: string, objects: readonly object[]): Promise<ApiServer> {
   const cluster = await startCluster(parts, join(folder, 'cluster'), [{ namespace: SYSTEM, name: SERVICE_ACCOUNT }])
-  for (const file of ['manifests/namespace.yaml', 'crds/clusterimagepolicies.yaml', 'manifests/rbac.yaml'])
-    await applied(cluster, ['apply', '-f', fileURLToPath(new URL(`../deploy/${file}`, import.meta.url))])
+  for (const file of ['namespace.yaml', 'rbac.yaml'])
+    await applied(cluster, ['apply', '-f', fileURLToPath(new URL(`../deploy/manifests/${file}`, import.meta.url))])
+  // Nobody is here to convert.
+  await applied(cluster, ['apply', '-f', '-'], clusterImagePolicies('None'))
   await applied(cluster, ['wait', '--for=condition=Established', '--timeout=30s', 'crd/clusterimagepolicies.policy.sigstore.dev'])
   await applied(cluster, ['create', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }))
   return {

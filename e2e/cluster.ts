@@ -10,6 +10,8 @@ import { type Said, Server, freePort, run } from './processes.ts'
 export type Cluster = {
   /** kubectl as the administrator. `input` is its standard input. */
   kubectl(arguments_: readonly string[], input?: string): Promise<Said>
+  /** A kubeconfig for the administrator. */
+  readonly adminKubeconfig: string
   /** A kubeconfig for a ServiceAccount; it has the rights that RBAC gives it and no more. */
   kubeconfigOf(namespace: string, serviceAccount: string): string
   /** Ends the API server without a word, as a crash would. etcd keeps what it has. */
@@ -118,6 +120,7 @@ export async function startCluster(
 
   return {
     kubectl: (arguments_, input) => run(parts.kubectl, arguments_, { env, ...(input === undefined ? {} : { input }) }),
+    adminKubeconfig: admin,
     kubeconfigOf: (namespace, serviceAccount) => kubeconfigOf(`system:serviceaccount:${namespace}:${serviceAccount}`),
     killApiServer: async () => apiServer?.stop('SIGKILL'),
     startApiServer,

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseAllDocuments } from 'yaml'
 import { renewed } from '../programs/webhook/certificate.ts'
+import { clusterImagePolicies } from '../tools/crds.ts'
 import { type Cluster, WEBHOOK_ADDRESS, applied, startCluster } from './cluster.ts'
 import { type KeyPair, importKey, sign } from './cosign.ts'
 import type { Parts } from './parts.ts'
@@ -119,8 +120,9 @@ type Manifest = {
 /** Applies what is in deploy/, adding only what an installation must know: the CA, and where the Service is. */
 async function applyDeploy(cluster: Cluster, port: number, ca: string): Promise<void> {
   const read = (file: string): string => readFileSync(join(root, 'deploy', file), 'utf8')
-  for (const file of ['manifests/namespace.yaml', 'crds/clusterimagepolicies.yaml', 'crds/trustroots.yaml', 'manifests/rbac.yaml'])
+  for (const file of ['manifests/namespace.yaml', 'crds/trustroots.yaml', 'manifests/rbac.yaml'])
     await applied(cluster, ['apply', '-f', '-'], read(file))
+  await applied(cluster, ['apply', '-f', '-'], clusterImagePolicies('None'))
   const manifests = ['manifests/service.yaml', 'manifests/webhooks.yaml'].flatMap((file) =>
     parseAllDocuments(read(file)).map((d) => d.toJS() as Manifest),
   )

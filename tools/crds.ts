@@ -416,15 +416,29 @@ function definition({ names: { kind, plural, singular, shortNames }, versions, s
   return `# Made by tools/crds.ts: npm run generate.\n${stringify(crd, { lineWidth: 140, aliasDuplicateObjects: false, keepUndefined: false })}`
 }
 
+/**
+ * How the API server converts between versions. Both have the same fields, so either loses nothing. `Webhook` asks the controller, which also
+ * fills in the CA: it is what the sigstore policy controller's definition has, over which another strategy cannot be applied. `None` needs
+ * nobody: for a definition that stays when the controller goes.
+ */
+export type Conversion = 'Webhook' | 'None'
+
+const byWebhook = {
+  strategy: 'Webhook',
+  webhook: {
+    conversionReviewVersions: ['v1', 'v1beta1'],
+    clientConfig: { service: { name: 'webhook', namespace: 'cosign-system', path: '/resource-conversion', port: 443 } },
+  },
+}
+
 /** deploy/crds/clusterimagepolicies.yaml. The first version is the one that is stored. */
-export function clusterImagePolicies(): string {
+export function clusterImagePolicies(conversion: Conversion = 'Webhook'): string {
   return definition({
     names: { kind: 'ClusterImagePolicy', plural: 'clusterimagepolicies', singular: 'clusterimagepolicy', shortNames: ['cip'] },
     versions: ['v1alpha1', 'v1beta1'],
     schema: clusterImagePolicy,
     columns: policyColumns,
-    // Both versions have the same fields, so the API server converts by the name alone and loses nothing.
-    conversion: { strategy: 'None' },
+    conversion: conversion === 'None' ? { strategy: 'None' } : byWebhook,
   })
 }
 

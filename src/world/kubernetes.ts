@@ -55,8 +55,9 @@ class Kubernetes implements Cluster {
       api,
       {
         resource: 'clusterimagepolicies.policy.sigstore.dev',
-        // Both versions say the same (specification 1.3). Stored in the other one, an object needs the conversion webhook, which may be us, not ready yet.
-        paths: ['/apis/policy.sigstore.dev/v1beta1/clusterimagepolicies', '/apis/policy.sigstore.dev/v1alpha1/clusterimagepolicies'],
+        // Both versions say the same (specification 1.3). The one that is stored comes first: to read the other, the API server may need the
+        // conversion webhook, which is us, not ready before the policies are read.
+        paths: ['/apis/policy.sigstore.dev/v1alpha1/clusterimagepolicies', '/apis/policy.sigstore.dev/v1beta1/clusterimagepolicies'],
         query: {},
         pageSize: OBJECTS_OF_A_PAGE,
         key: byName,

@@ -185,7 +185,7 @@ test('lesson 10: an API server that is away, or no longer knows policies, makes 
       true,
   )
   assert.equal(cluster.objects().policies.size, 1)
-  fake.store.servePolicies('v1alpha1')
+  fake.store.servePolicies('v1beta1')
   await until(() => cluster.objects().policiesIncomplete === undefined)
   assert.equal(cluster.objects().policies.size, 1)
 })
@@ -334,6 +334,6 @@ test('what the API server notes about who wrote an object is not kept', async (t
   }
   assert.deepEqual(
     [kind, apiVersion, Object.keys(metadata).toSorted(), metadata['annotations']],
-    ['ClusterImagePolicy', 'policy.sigstore.dev/v1beta1', ['annotations', 'name', 'resourceVersion', 'uid'], { mine: 'x' }],
+    ['ClusterImagePolicy', 'policy.sigstore.dev/v1alpha1', ['annotations', 'name', 'resourceVersion', 'uid'], { mine: 'x' }],
   )
 })
