@@ -1,4 +1,4 @@
-import type { PatchOperation } from '../../src/admission/patch.ts'
+import type { Replacement } from '../../src/admission/patch.ts'
 import type { Review } from '../../src/admission/review.ts'
 import { readReview } from '../../src/admission/review.ts'
 import { whySkipped } from '../../src/admission/skip.ts'
@@ -175,8 +175,8 @@ function reviewOf(object: Json, apiVersion: string, kind: string, namespace = 'd
   return { ...asked, kind: { group, version, kind }, namespace, object, oldObject: null }
 }
 
-function readPatch(base64: string): readonly PatchOperation[] {
-  return JSON.parse(Buffer.from(base64, 'base64').toString()) as PatchOperation[]
+function readPatch(base64: string): readonly Replacement[] {
+  return JSON.parse(Buffer.from(base64, 'base64').toString()) as Replacement[]
 }
 
 /** What a pointer (RFC 6901) of our own patch leads to; none of its names needs escaping. */
@@ -195,7 +195,7 @@ function textAt(value: Json, pointer: string): string {
   return typeof found === 'string' ? found : ''
 }
 
-function replaced(object: Json, { path, value }: PatchOperation): Json {
+function replaced(object: Json, { path, value }: Replacement): Json {
   const copy = structuredClone(object) as Json
   const slash = path.lastIndexOf('/')
   const holder = at(copy, path.slice(0, slash)) as Record<string, Json>

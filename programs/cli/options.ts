@@ -131,7 +131,7 @@ export const options = {
   path: option<string>(text('PATH'), '/validations', {
     group: 'objects',
     commands: ['review'],
-    help: 'the path the API server would send the review to: /validations, /mutations',
+    help: 'the path the API server would send the review to: /validations or /mutations for workloads; /defaulting, /validating or /resource-conversion for policies',
   }),
   at: option<Date>(instant, undefined, {
     group: 'clock',

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { compile, nothingKnown } from '../../src/policy/compile.ts'
 import { readManifests } from '../../src/world/manifests.ts'
 import { uncounted } from '../../src/world/metrics.ts'
-import { answerers } from '../webhook/answer.ts'
+import { answerers, paths } from '../webhook/answer.ts'
 import { openLog } from '../webhook/log.ts'
 import { fetchOutside } from '../webhook/outside.ts'
 import { openRegistry, reach } from '../webhook/reach.ts'
@@ -31,9 +31,17 @@ export async function review(settings: Settings, files: readonly string[]): Prom
     const snapshot = compile(cluster.objects(), settings.systemNamespace, nothingKnown, outside)
     for (const { key, found, wanted } of snapshot.settingProblems)
       process.stderr.write(`sealgate review: setting ${key}: found ${found}, wanted ${wanted}; the default is in force\n`)
-    const { around } = await reach(settings, cluster, () => snapshot, uncounted, process.env, registry)
-    const answer = answerers(() => snapshot, around, uncounted).get(settings.path)
-    if (!answer) return say(`--path ${settings.path} is none of /validations, /mutations`)
+    const { around, registrar } = await reach(
+      settings,
+      cluster,
+      () => snapshot,
+      uncounted,
+      process.env,
+      registry,
+      () => outside,
+    )
+    const answer = answerers(() => snapshot, around, registrar, uncounted).get(settings.path)
+    if (!answer) return say(`--path ${settings.path} is none of ${paths.join(', ')}`)
     const asked = await read(files)
     const many = asked.length > 1 || (await isFolder(files[0] ?? ''))
     let status = ALLOWED

@@ -80,7 +80,7 @@ async function opened(given: Settings, log: Log, things: AsyncDisposableStack): 
   const reached = await reach(settings, cluster, snapshot, metrics, {})
   things.defer(() => reached.registry.close())
   const start = await startWebhook(settings, {
-    answerers: answerers(snapshot, reached.around, metrics),
+    answerers: answerers(snapshot, reached.around, reached.registrar, metrics),
     readiness: () => ({ ready: true }),
     log,
     metrics,

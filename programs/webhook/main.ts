@@ -49,13 +49,13 @@ export async function serve(settings: Settings, notes: readonly Note[]): Promise
   const snapshot = followPolicies(cluster, followed.outside, settings.systemNamespace, log, metrics, (now, objects) =>
     controller?.compiled(now, objects),
   )
-  const { around } = await reach(settings, cluster, snapshot, metrics, process.env, registry)
+  const { around, registrar } = await reach(settings, cluster, snapshot, metrics, process.env, registry, () => followed.outside.known())
 
   const readiness = readinessOf(cluster, followed)
 
   await rehearse(settings).catch((error: unknown) => log.warn('the rehearsal failed: the first answers will be slower', { error }))
   const start = await startWebhook(inCluster ? { ...settings, probePort: settings.probePort ?? PROBE_PORT_IN_CLUSTER } : settings, {
-    answerers: answerers(snapshot, around, metrics),
+    answerers: answerers(snapshot, around, registrar, metrics),
     readiness,
     log,
     metrics,

@@ -1,10 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import type { Snapshot } from '../../src/policy/compile.ts'
+import type { Outside } from '../../src/policy/objects.ts'
+import { nothingFetched } from '../../src/policy/objects.ts'
 import type { Cluster } from '../../src/world/cluster.ts'
 import { CredentialSource } from '../../src/world/credentials.ts'
 import { readDockerConfigs } from '../../src/world/docker-config.ts'
 import { Memory } from '../../src/world/memory.ts'
 import type { Metrics } from '../../src/world/metrics.ts'
+import { WorldRegistrar } from '../../src/world/registrar.ts'
 import { Registry, registryOptions } from '../../src/world/registry.ts'
 import { WorldAround } from '../../src/world/surroundings.ts'
 import type { Settings } from '../cli/options.ts'
@@ -29,7 +32,8 @@ export async function reach(
   metrics: Metrics,
   environment: Readonly<Record<string, string | undefined>>,
   opened?: Registry,
-): Promise<{ around: WorldAround; registry: Registry }> {
+  outside: () => Outside = nothingFetched,
+): Promise<{ around: WorldAround; registrar: WorldRegistrar; registry: Registry }> {
   const registry = opened ?? (await openRegistry(settings, metrics, environment))
   const credentials = new CredentialSource({
     cluster,
@@ -52,5 +56,6 @@ export async function reach(
     rememberTags: () => snapshot().settings.rememberTags,
     onLate: (change) => (change === 1 ? metrics.wentOn() : metrics.cameToAnEnd()),
   })
-  return { around, registry }
+  const { systemNamespace } = settings
+  return { around, registrar: new WorldRegistrar({ systemNamespace, cluster, outside, around }), registry }
 }

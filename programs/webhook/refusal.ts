@@ -11,7 +11,7 @@ export function refusal(body: Buffer, reason: Reason): string | undefined {
   const message = sentenceOf(reason)
   const response =
     kind === 'ConversionReview'
-      ? { uid, convertedObjects: [], result: { status: 'Failed', message } }
+      ? { uid, convertedObjects: [], result: { status: 'Failure', message } }
       : { uid, allowed: false, status: { metadata: {}, status: 'Failure', message, reason: 'InternalError', code: 500 } }
   return JSON.stringify({ apiVersion, kind, response })
 }

@@ -28,9 +28,9 @@ export async function rehearse(settings: Settings): Promise<void> {
   const cluster = clusterOf(policyOf(publicKey.export({ format: 'pem', type: 'spki' }).toString()))
   const snapshot = compile(cluster.objects(), settings.systemNamespace)
   const mirrors = [{ host: HOST, url, credentials: false }]
-  const { around, registry } = await reach({ ...settings, mirrors, registryCas: [] }, cluster, () => snapshot, uncounted, {})
+  const { around, registrar, registry } = await reach({ ...settings, mirrors, registryCas: [] }, cluster, () => snapshot, uncounted, {})
   try {
-    const answer = answerers(() => snapshot, around, uncounted).get('/validations')
+    const answer = answerers(() => snapshot, around, registrar, uncounted).get('/validations')
     for (const image of images) {
       const given = await answer?.(reviewOf(image), { at: performance.now() + DEADLINE })
       if (given?.about?.allowed !== true) throw new Error(`an image with a good signature was refused: ${given?.body}`)

@@ -36,7 +36,7 @@ export class Fields {
 }
 
 /** A JSON value's type as Go names it. */
-function goKind(value: Json): string {
+export function goKind(value: Json): string {
   if (value === null) return 'null'
   if (Array.isArray(value)) return 'array'
   return typeof value === 'boolean' ? 'bool' : typeof value

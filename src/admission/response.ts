@@ -46,6 +46,38 @@ export function patched(review: Review, operations: readonly PatchOperation[]): 
   return answer(review, { allowed: true, patchType: 'JSONPatch', patch: Buffer.from(JSON.stringify(operations)).toString('base64') })
 }
 
+const MAX_WARNING = 256 // bytes of one warning that kubectl is sure to get (Kubernetes, dynamic admission control, «Response»)
+const MAX_WARNINGS = 4096 // bytes of all of them together
+const MORE = 'and further warnings, which the controller logs when the object is in force'
+
+/**
+ * Warnings of several authors as the API server takes them: one line each, cut to 256 bytes, 4096 in all. The first ones are kept.
+ */
+export function withinLimits(warnings: readonly string[]): readonly string[] {
+  const kept: string[] = []
+  let bytes = MAX_WARNINGS
+  for (const line of new Set(
+    warnings.map((warning) => cut(warning.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' '), MAX_WARNING)),
+  )) {
+    bytes -= Buffer.byteLength(line)
+    if (bytes < MORE.length) return [...kept, MORE]
+    kept.push(line)
+  }
+  return kept
+}
+
+function cut(line: string, max: number): string {
+  if (Buffer.byteLength(line) <= max) return line
+  let kept = ''
+  let bytes = Buffer.byteLength('…')
+  for (const character of line) {
+    bytes += Buffer.byteLength(character)
+    if (bytes > max) break
+    kept += character
+  }
+  return `${kept}…`
+}
+
 type Said = Pick<AdmissionAnswer['response'], 'warnings' | 'auditAnnotations'>
 
 /** The API server puts the webhook's name before each key of an audit annotation. */

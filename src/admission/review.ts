@@ -37,7 +37,7 @@ const EXPLAINED = { bytes: 64 * 1024 * 1024, depth: 1000, values: 10_000_000 } /
  * client of the API must; of equal keys the last counts, as in Go. Never throws.
  */
 export function readReview(body: Uint8Array): ReviewRead {
-  const read = parse(body)
+  const read = readBody(body)
   if (!read.ok) return refused(read.why)
   const fields = new Fields()
   const review = fields.object(read.value, '', 'v1.AdmissionReview')
@@ -71,7 +71,8 @@ export function readReview(body: Uint8Array): ReviewRead {
 // A byte order mark stays and is refused, as Go does (RFC 8259, section 8.1).
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true })
 
-function parse(body: Uint8Array): { ok: true; value: Json } | { ok: false; why: string } {
+/** The JSON of a body, or what is wrong with it in Go's words. */
+export function readBody(body: Uint8Array): { ok: true; value: Json } | { ok: false; why: string } {
   try {
     // Not `readJson`, which walks the text once more to bound it: this is on the way of every request, and the body is bounded already.
     return { ok: true, value: JSON.parse(utf8.decode(body)) as Json }

@@ -46,7 +46,7 @@ function member(value: Json | undefined, name: string): Json | undefined {
 const MAX_DEPTH = 64 // levels that are compared; a pod template has about ten. Deeper ones count as different, and are judged
 
 /** Whether two JSON values are equal; the order of an object's members is no difference. */
-function identical(a: Json | undefined, b: Json | undefined, depth = 0): boolean {
+export function identical(a: Json | undefined, b: Json | undefined, depth = 0): boolean {
   if (a === b) return true
   if (depth > MAX_DEPTH) return false
   if (Array.isArray(a)) return Array.isArray(b) && a.length === b.length && a.every((v, i) => identical(v as Json, b[i] as Json, depth + 1))

@@ -20,6 +20,21 @@ export function readJson(bytes: Uint8Array, bounds: JsonBounds): JsonRead {
   return detail === undefined ? { ok: true, value: JSON.parse(text) as Json } : { ok: false, detail }
 }
 
+/** A value that is filled in, and the place in a document where it is missing. */
+export type Filling = { readonly at: readonly (string | number)[]; readonly value: Json }
+
+/** The document with what was filled in. What surrounds each place must be there. The document itself stays as it is. */
+export function filledIn<T>(document: T, fillings: readonly Filling[]): T {
+  return fillings.reduce<unknown>((whole, { at, value }) => put(whole, at, value), document) as T
+}
+
+function put(whole: unknown, [first, ...rest]: Filling['at'], value: Json): unknown {
+  if (first === undefined) return value
+  if (Array.isArray(whole)) return whole.map((part: unknown, i) => (i === first ? put(part, rest, value) : part))
+  const parts = whole as Readonly<Record<string, unknown>>
+  return { ...parts, [first]: put(parts[first], rest, value) }
+}
+
 /** Whether a value is an object and not an array. */
 export function isJsonObject(value: Json | undefined): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)

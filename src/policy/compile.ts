@@ -5,14 +5,15 @@ import type { Read } from '../verdict/read.ts'
 import type { Reason } from '../verdict/reason.ts'
 import { sentenceOf } from '../verdict/reason.ts'
 import { compileAuthority } from './authority.ts'
-import { compileGlob, whyDead } from './glob.ts'
+import { defaulted } from './default.ts'
+import { compileGlob, whyDead, whyNarrow } from './glob.ts'
 import { keyText } from './key-source.ts'
-import { compileMatch } from './match.ts'
+import { compileMatch, whyNeverFits } from './match.ts'
 import type { ClusterObjects, Outside } from './objects.ts'
 import { nothingFetched } from './objects.ts'
 import type { Policy } from './policy.ts'
 import type { AuthoritySpec, PolicyObject } from './read.ts'
-import { defaulted, readPolicy } from './read.ts'
+import { readPolicy } from './read.ts'
 import type { Settings, SettingProblem } from './settings.ts'
 import { defaultSettings, readSettings } from './settings.ts'
 import { isObject } from './shape.ts'
@@ -137,7 +138,7 @@ function compilePolicy(
   const isHalfRead = object.problems.some((p) => p.at === 'spec' || p.at.startsWith('spec.images') || p.at.startsWith('spec.match'))
   const globs = (texts.length === 0 || isHalfRead ? ['**'] : texts.map((t) => (t === '' ? '**' : t))).map((t) => compileGlob(t))
   for (const text of texts) {
-    const why = text === '' ? undefined : whyDead(text)
+    const why = text === '' ? undefined : (whyDead(text) ?? whyNarrow(text))
     if (why !== undefined) warnings.push(why)
   }
   for (const { broken, text } of globs)
@@ -150,6 +151,12 @@ function compilePolicy(
     )
   }
 
+  const match = isHalfRead ? [] : (spec.match ?? []).map((m) => compileMatch(m))
+  for (const [k, entry] of match.entries()) {
+    const why = whyNeverFits(entry)
+    if (why !== undefined) warnings.push(`spec.match[${k}] ${why}`)
+  }
+
   const authorities = (spec.authorities ?? []).map((a, i) =>
     compileAuthority(a, `spec.authorities[${i}]`, { key: undefined, caCert: undefined, ...named[i], outside }, settings, refuses, warnings),
   )
@@ -157,7 +164,7 @@ function compilePolicy(
     name: object.name,
     mode: spec.mode === 'warn' ? 'warn' : 'enforce',
     globs,
-    match: isHalfRead ? [] : (spec.match ?? []).map((m) => compileMatch(m)),
+    match,
     authorities,
     refuses,
     warnings: [

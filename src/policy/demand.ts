@@ -59,6 +59,8 @@ export function compileDemands(spec: AuthoritySpec, wanted: Wanted, at: string, 
     warnings.push(
       `${at}.keyless.trustRootRef is set and ctlog is not, so no transparency log is checked for signatures under the .sig and .att tags; their certificates must be valid when the workload is admitted: add ctlog with the trustRootRef`,
     )
+  if (keyless?.insecureIgnoreSCT)
+    warnings.push(`${at}.keyless.insecureIgnoreSCT is set, so a certificate that no certificate transparency log has seen passes`)
   if (rfc3161timestamp?.trustRootRef && (ctlog?.url || ctlog?.trustRootRef))
     warnings.push(`${at} has rfc3161timestamp and ctlog: timestamps are checked, and the transparency log is not`)
   if (rfc3161timestamp?.trustRootRef && !settings.requireTimestamps)

@@ -100,6 +100,23 @@ function isHexDigit(c: number): boolean {
   return (c >= 48 && c <= 57) || (c >= 97 && c <= 102)
 }
 
+/** Whether the first glob fits every name that the second fits, as far as their texts show it: equal, or a beginning followed by `**`. */
+export function covers(wider: Glob, narrower: Glob): boolean {
+  if (wider.broken || narrower.broken) return false
+  const [outer, inner] = [piecesOf(wider.text), piecesOf(narrower.text)]
+  if (outer.join('') === inner.join('')) return true
+  const [first = '', second, more] = outer
+  if (first === '**') return second === undefined
+  return !first.startsWith('*') && second === '**' && more === undefined && (inner[0] ?? '').startsWith(first)
+}
+
+/** What a glob of nothing but stars and a slash means, for its author: not every image, as it looks; undefined for any other. */
+export function whyNarrow(text: string): string | undefined {
+  if (text === '*') return `glob * means ${DOCKER_HUB}/library/*, the official images of Docker Hub; for every image write **`
+  if (text === '*/*') return `glob */* means ${DOCKER_HUB}/*/*, images of Docker Hub; for every image write **`
+  return undefined
+}
+
 const MAX_SEARCHED = 256 // characters of a glob for which a name that it fits is searched for; longer ones are taken to be alive
 
 /**

@@ -1,3 +1,4 @@
+import { quoted } from '../verdict/reason.ts'
 import type { MatchSpec } from './read.ts'
 import type { Subject } from './subject.ts'
 
@@ -23,6 +24,33 @@ export function matches({ group, version, resource, selector }: Match, subject: 
   if (resource !== subject.resource || group !== subject.group || (version !== '*' && version !== subject.version)) return 'no'
   if (selector === 'broken') return 'broken'
   return selector.every((requirement) => holds(requirement, subject.labels)) ? 'yes' : 'no'
+}
+
+/** The resources that `spec.match` may name, and the API group and versions of each: what is judged, and nothing else. */
+export const RESOURCES: ReadonlyMap<string, { readonly group: string; readonly versions: readonly string[] }> = new Map([
+  ['pods', { group: '', versions: ['v1'] }],
+  ['replicationcontrollers', { group: '', versions: ['v1'] }],
+  ['replicasets', { group: 'apps', versions: ['v1'] }],
+  ['deployments', { group: 'apps', versions: ['v1'] }],
+  ['statefulsets', { group: 'apps', versions: ['v1'] }],
+  ['daemonsets', { group: 'apps', versions: ['v1'] }],
+  ['jobs', { group: 'batch', versions: ['v1'] }],
+  ['cronjobs', { group: 'batch', versions: ['v1', 'v1beta1'] }],
+])
+
+/** Why an entry of `spec.match` fits no object, or breaks the policy, as the end of a sentence for its author; undefined when it can fit. */
+export function whyNeverFits({ group, version, resource, selector }: Match): string | undefined {
+  if (selector === 'broken')
+    return 'has a selector that Kubernetes does not accept, so the policy refuses every object that the entry is about'
+  if (resource === '') return 'names no resource, so it fits no object'
+  const known = RESOURCES.get(resource)
+  if (!known) return `is about ${quoted(resource)}, which run no pods, so it fits no object`
+  if (group !== known.group)
+    return `says group ${quoted(group)}, so it fits no object: ${resource} are of the group ${known.group === '' ? '``, the empty text' : quoted(known.group)}`
+  if (version === '') return 'names no version, so it fits no object: write version: "*"'
+  if (version !== '*' && !known.versions.includes(version))
+    return `says version ${quoted(version)}, so it fits no object: ${resource} come as ${known.versions.join(' and ')}`
+  return undefined
 }
 
 function holds({ key, operator, values }: Requirement, labels: Subject['labels']): boolean {

@@ -69,17 +69,3 @@ export function readPolicy(name: string, raw: unknown): PolicyObject {
     problems.push({ at: 'spec', found: 'nothing', wanted: 'an object' })
   return { name, spec: read?.spec ?? emptySpec, problems }
 }
-
-/** The defaults of specification 2.1. `hashAlgorithm` stays as written: an unset one means SHA-256, or what a bundle's key type implies. */
-export function defaulted(spec: PolicySpec): PolicySpec {
-  return {
-    ...spec,
-    mode: spec.mode === undefined || spec.mode === '' ? 'enforce' : spec.mode,
-    authorities: spec.authorities?.map((a, i) => {
-      const named = { ...a, name: a.name === undefined || a.name === '' ? `authority-${i}` : a.name }
-      const { keyless } = named
-      if (!keyless || named.key || named.static || keyless.url || keyless['ca-cert']) return named
-      return { ...named, keyless: { ...keyless, url: 'https://fulcio.sigstore.dev' } }
-    }),
-  }
-}

@@ -117,6 +117,17 @@ function compileExpression(part: Part, expression: string): Read<RE2JS> {
   }
 }
 
+/**
+ * What is wrong with an expression's syntax, in the words of Go's regexp; undefined: nothing. One that is too large is not wrong: its
+ * identity matches nobody, and `compileIdentity` says why.
+ */
+export function whyNotExpression(expression: string): string | undefined {
+  if (expression.length > MAX_PATTERN_CHARACTERS) return undefined
+  const compiled = compileExpression('subject', expression)
+  if (compiled.ok || compiled.reason.code !== 'identity-malformed') return undefined
+  return compiled.reason.cause.startsWith('error parsing regexp') ? compiled.reason.cause : undefined
+}
+
 function malformed(part: Part, pattern: string, cause: string): Read<never> {
   return {
     ok: false,

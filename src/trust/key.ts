@@ -46,6 +46,18 @@ export function readPublicKey(pem: string, hashAlgorithm: string): Read<PublicKe
   }
 }
 
+/** Whether text is a public key as PEM, of any kind that Go parses: one that is too weak or too rare to verify with is one all the same. */
+export function isPublicKey(pem: string): boolean {
+  const block = pem.length > MAX_PEM_CHARACTERS ? undefined : firstPemBlock(pem)
+  if (block?.label !== 'PUBLIC KEY' && block?.label !== 'RSA PUBLIC KEY') return false
+  try {
+    createPublicKey({ key: block.der, format: 'der', type: block.label === 'PUBLIC KEY' ? 'spki' : 'pkcs1' })
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** Reads a SubjectPublicKeyInfo, of a certificate or a trust root, with the same bounds; for PKCS#1 see `readPkcs1`. Never throws. */
 export function readSubjectPublicKeyInfo(der: Uint8Array): Read<PublicKey> {
   return readDer(Buffer.from(der), 'spki', 'sha256', false)

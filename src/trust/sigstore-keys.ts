@@ -28,9 +28,12 @@ export function readSigstoreKeys(spec: unknown, name: string): Read<TrustMateria
   return { ok: true, value: trustMaterial({ name, ...material, until: undefined }) }
 }
 
-/** What is wrong with `spec.sigstoreKeys`, as the validating webhook says it (specification 2.6, T11–T17); empty: nothing. Never throws. */
+/**
+ * Why `spec.sigstoreKeys` is refused when it is written (specification 2.6, T11–T17); empty: it is not. What makes it useless and yet was
+ * always accepted (a CA chain or a log's key that is none) is no error here, but `readSigstoreKeys` refuses it. Never throws.
+ */
 export function whyNotSigstoreKeys(spec: unknown): readonly Diagnostic[] {
-  return read(spec).problems
+  return read(spec).problems.filter((problem) => problem.level === 'error')
 }
 
 type Material = Pick<TrustMaterial, 'certificateAuthorities' | 'certificateLogs' | 'transparencyLogs' | 'timestampAuthorities'>
@@ -44,28 +47,31 @@ function read(spec: unknown): { readonly material: Material; readonly problems: 
     certificateLogs: logs(keys, 'ctLogs', problems),
     transparencyLogs: logs(keys, 'tLogs', problems),
   }
-  const isNothing = problems.length === 0 && material.certificateAuthorities.length + material.timestampAuthorities.length === 0
+  const isEmpty = (list: unknown): boolean => list === undefined || list === null || (Array.isArray(list) && list.length === 0)
+  const isNothing = keys === spec && isEmpty(keys['certificateAuthorities']) && isEmpty(keys['timestampAuthorities'])
   if (isNothing) problems.push(problem('expected exactly one, got neither', `${SPEC}.certificateAuthority`, `${SPEC}.timestampAuthorities`))
   return { material, problems }
 }
 
 function authorities(keys: Fields, field: string, path: string, problems: Diagnostic[]): readonly CertificateAuthority[] {
   const before = problems.length
+  const isForTimestamps = field === 'timestampAuthorities'
+  const level = isForTimestamps ? 'error' : 'warning'
   const chains = elements(keys, field, path, problems).map(({ value, at }) => {
     const subject = object(value['subject'] ?? {}, `${at}.subject`, problems)
     text(subject['organization'], `${at}.subject.organization`, problems)
     text(subject['commonName'], `${at}.subject.commonName`, problems)
     const uri = text(value['uri'], `${at}.uri`, problems)
-    return { at, uri, certificates: chain(value['certChain'], at, problems), valid: ALWAYS }
+    return { at, uri, certificates: chain(value['certChain'], at, level, problems), valid: ALWAYS }
   })
   if (problems.length > before) return []
-  const joined = authoritiesOf(chains, field === 'timestampAuthorities')
+  const joined = authoritiesOf(chains, isForTimestamps)
   if (joined.ok) return joined.authorities
-  problems.push(problem(`invalid value: ${joined.detail}`, `${joined.at}.certChain`))
+  problems.push({ ...problem(`invalid value: ${joined.detail}`, `${joined.at}.certChain`), level })
   return []
 }
 
-function chain(value: unknown, at: string, problems: Diagnostic[]): readonly X509Certificate[] {
+function chain(value: unknown, at: string, level: Diagnostic['level'], problems: Diagnostic[]): readonly X509Certificate[] {
   // Missing, its name has no capital letter in the texts that are given (T13).
   const pem = pemOf(value, `${at}.certchain`, `${at}.certChain`, problems)
   if (pem === undefined) return []
@@ -73,7 +79,7 @@ function chain(value: unknown, at: string, problems: Diagnostic[]): readonly X50
   if (certificates.ok) return certificates.value
   const { reason } = certificates
   const details = reason.code === 'certificate-malformed' ? reason.detail : sentenceOf(reason)
-  problems.push({ ...problem('invalid value: error splitting the certificates', `${at}.certChain`), details })
+  problems.push({ ...problem('invalid value: error splitting the certificates', `${at}.certChain`), details, level })
   return []
 }
 
@@ -85,7 +91,11 @@ function logs(keys: Fields, field: string, problems: Diagnostic[]): readonly Log
     if (pem === undefined) return []
     const key = readPublicKey(pem, '')
     if (key.ok) return [logKeyOf(key.value, url, ALWAYS)]
-    problems.push({ ...problem('invalid value: failed to decode public key', `${at}.publicKey`), details: sentenceOf(key.reason) })
+    problems.push({
+      ...problem('invalid value: failed to decode public key', `${at}.publicKey`),
+      details: sentenceOf(key.reason),
+      level: 'warning',
+    })
     return []
   })
 }
@@ -116,7 +126,8 @@ function elements(
     return []
   }
   if (value.length > MAX_INSTANCES) {
-    problems.push(problem(`invalid value: number of elements (${value.length}) exceeded the limit (${MAX_INSTANCES})`, path))
+    const message = `invalid value: number of elements (${value.length}) exceeded the limit (${MAX_INSTANCES})`
+    problems.push({ ...problem(message, path), level: 'warning' })
     return []
   }
   return value.map((element: unknown, i) => ({ value: object(element, `${path}[${i}]`, problems), at: `${path}[${i}]` }))
@@ -125,7 +136,8 @@ function elements(
 function text(value: unknown, at: string, problems: Diagnostic[]): string {
   if (value === undefined || value === null || value === '') problems.push(problem('missing field(s)', at))
   else if (typeof value !== 'string') problems.push(problem('invalid value: it is not a string', at))
-  else if (value.length > MAX_URL) problems.push(problem(`invalid value: it has more than ${MAX_URL} characters`, at))
+  else if (value.length > MAX_URL)
+    problems.push({ ...problem(`invalid value: it has more than ${MAX_URL} characters`, at), level: 'warning' })
   else return value
   return ''
 }

@@ -28,6 +28,11 @@ export function merged(diagnostics: readonly Diagnostic[]): Diagnostic[] {
     .toSorted((a, b) => byBytes(a.message, b.message) || byBytes(a.details, b.details) || byBytes(a.level, b.level))
 }
 
+/** The same about what lies below `path`: `below('spec', …)` makes `mode` into `spec.mode`. */
+export function below(path: string, diagnostics: readonly Diagnostic[]): Diagnostic[] {
+  return diagnostics.map((d) => ({ ...d, paths: d.paths.map((p) => `${path}.${p}`) }))
+}
+
 /** `<message>: <path>, <path>`, then details and added lines, each on lines of their own; a leaf without a path keeps its `: `. */
 export function rendered(d: Diagnostic): string {
   return [`${d.message}: ${d.paths.join(', ')}`, ...(d.details === '' ? [] : [d.details]), ...d.added].join('\n')

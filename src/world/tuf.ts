@@ -44,7 +44,10 @@ export type Metadata = ReadonlyMap<string, Uint8Array>
 /** Trust material with `until`: when the first of the metadata that it rests on expires. `why` is for the author of the TrustRoot, on one line. */
 export type Refreshed =
   | { readonly ok: true; readonly material: TrustMaterial; readonly metadata: Metadata }
-  | { readonly ok: false; readonly why: string }
+  | { readonly ok: false; readonly why: string; readonly step?: TufStep }
+
+/** How far a refresh came that failed: verified metadata (`client`), a list of targets, and what they say. */
+export type TufStep = 'client' | 'targets' | 'content'
 
 /**
  * What a TUF repository (The Update Framework 1.0) says is trusted: its target `repository.target`, a Sigstore trusted root, under
@@ -62,24 +65,46 @@ export async function refreshFromTuf(
 ): Promise<Refreshed> {
   const client = `failed to construct TUF client from ${mirror.from === 'remote' ? 'remote' : 'mirror'}`
   const fetch = await openMirror(mirror)
-  if (!fetch.ok) return failed(`${client}: ${fetch.detail}`)
+  if (!fetch.ok) return failed(`${client}: ${fetch.detail}`, 'client')
   const folder = await makeFolder()
-  if (folder === undefined) return failed(`${client}: no folder for temporary files can be written`)
+  if (folder === undefined) return failed(`${client}: no folder for temporary files can be written`, 'client')
   const whole = new AbortController()
   const timer = setTimeout(() => whole.abort(), MAX_REFRESH_MS)
   try {
     const fetcher = new Fetcher(fetch.value, folder, AbortSignal.any([signal, whole.signal]))
     return await new Refresh(name, repository, fetcher, folder, client).run(known, fetch.base)
   } catch (error) {
-    return failed(textOf(error))
+    return failed(textOf(error), error instanceof Failed ? error.step : 'content')
   } finally {
     clearTimeout(timer)
     await rm(folder, { recursive: true, force: true }).catch(() => undefined)
   }
 }
 
+/**
+ * What is wrong with a packed TUF repository, for who writes a TrustRoot: as `refreshFromTuf` finds it, in the words of the validating
+ * webhook (specification 2.6, T8 and T9). Never rejects.
+ */
+export async function whyNotRepository(
+  repository: TufRepository,
+  archive: Uint8Array,
+  signal: AbortSignal,
+): Promise<{ readonly step: TufStep; readonly text: string } | undefined> {
+  const refreshed = await refreshFromTuf('', repository, { from: 'repository', archive }, undefined, signal)
+  if (refreshed.ok) return undefined
+  const { step = 'content', why } = refreshed
+  return { step, text: why.replace(/^(failed to construct TUF client from mirror|getting top-level targets): /, '') }
+}
+
 /** A step that failed, with all that is to be said. */
-class Failed extends Error {}
+class Failed extends Error {
+  readonly step: TufStep
+
+  constructor(text: string, step: TufStep = 'content') {
+    super(text)
+    this.step = step
+  }
+}
 
 class Refresh {
   readonly #name: string
@@ -98,12 +123,13 @@ class Refresh {
 
   async run(known: Metadata | undefined, base: string): Promise<Refreshed> {
     const { target, targets } = this.#repository
-    const updater = await this.#step(`${this.#client}: failed to create TUF client`, () => this.#updated(known, base))
+    const updater = await this.#step(`${this.#client}: failed to create TUF client`, () => this.#updated(known, base), 'client')
     const info = await this.#step(`fetching ${target}`, () => updater.getTargetInfo(target))
     const found = info ? await this.#trustedRoot(updater, info, `${base}/targets`) : await this.#legacy(updater, `${base}/${targets}`)
     const metadata = await this.#metadata()
     const until = Math.min(...[...metadata.values()].map(expiryOf))
-    if (!Number.isFinite(until)) throw new Failed(`${this.#client}: failed to create TUF client: metadata without a time of expiry`)
+    if (!Number.isFinite(until))
+      throw new Failed(`${this.#client}: failed to create TUF client: metadata without a time of expiry`, 'client')
     return {
       ok: true,
       material: { ...found, until },
@@ -145,10 +171,14 @@ class Refresh {
 
   /** A file for each certificate and key, and in its custom metadata what it is for. */
   async #legacy(updater: Updater, base: string): Promise<TrustMaterial> {
-    const listed = await this.#step('getting top-level targets', async () => {
-      const signed = signedIn(await readFile(join(this.#folder, 'targets.json')))
-      return isJsonObject(signed['targets']) ? Object.entries(signed['targets']) : []
-    })
+    const listed = await this.#step(
+      'getting top-level targets',
+      async () => {
+        const signed = signedIn(await readFile(join(this.#folder, 'targets.json')))
+        return isJsonObject(signed['targets']) ? Object.entries(signed['targets']) : []
+      },
+      'targets',
+    )
     const used = listed.flatMap(([file, described]) => {
       const usage = usageOf(isJsonObject(described) ? described['custom'] : undefined)
       return usage ? [{ file, ...usage }] : []
@@ -184,11 +214,11 @@ class Refresh {
     return new Map(await Promise.all(files.map(async (file) => [file, await readFile(join(this.#folder, file))] as const)))
   }
 
-  async #step<T>(what: string, work: () => Promise<T>): Promise<T> {
+  async #step<T>(what: string, work: () => Promise<T>, step: TufStep = 'content'): Promise<T> {
     try {
       return await work()
     } catch (error) {
-      throw new Failed(`${what}: ${this.#fetcher.trouble ?? textOf(error)}`)
+      throw new Failed(`${what}: ${this.#fetcher.trouble ?? textOf(error)}`, step)
     }
   }
 }
@@ -341,9 +371,9 @@ async function makeFolder(): Promise<string | undefined> {
   return undefined
 }
 
-function failed(why: string): Refreshed {
+function failed(why: string, step: TufStep): Refreshed {
   const line = why.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ')
-  return { ok: false, why: line.length > MAX_WHY ? `${line.slice(0, MAX_WHY)}…` : line }
+  return { ok: false, why: line.length > MAX_WHY ? `${line.slice(0, MAX_WHY)}…` : line, step }
 }
 
 function textOf(error: unknown): string {

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { patchOf } from '../../src/admission/patch.ts'
+import fc from 'fast-check'
+import type { PatchOperation } from '../../src/admission/patch.ts'
+import { differenceOf, patchOf } from '../../src/admission/patch.ts'
 import type { WorkloadImage } from '../../src/admission/workload.ts'
 import type { Digest } from '../../src/image/digest.ts'
+import type { Json } from '../../src/image/json.ts'
 import type { Reference } from '../../src/image/reference.ts'
 import { readReference, withDigest } from '../../src/image/reference.ts'
 
@@ -59,3 +62,58 @@ test('every container with the same tag is pinned, in the order of the object', 
     ['/spec/containers/0/image', '/spec/containers/1/image', '/spec/containers/2/image'],
   )
 })
+
+for (const [before, after, operations] of [
+  [{ a: 1 }, { a: 1 }, []],
+  [{}, { a: { b: null } }, [{ op: 'add', path: '/a', value: { b: null } }]],
+  [{ a: 1, b: 2 }, { b: 2 }, [{ op: 'remove', path: '/a' }]],
+  [
+    { a: [{ b: 1 }] },
+    { a: [{ b: 2, c: '' }] },
+    [
+      { op: 'replace', path: '/a/0/b', value: 2 },
+      { op: 'add', path: '/a/0/c', value: '' },
+    ],
+  ],
+  [{ a: [1] }, { a: [1, 2] }, [{ op: 'replace', path: '/a', value: [1, 2] }]],
+  [{ a: [] }, { a: {} }, [{ op: 'replace', path: '/a', value: {} }]],
+  [{ a: null }, { a: '' }, [{ op: 'replace', path: '/a', value: '' }]],
+  [{}, { 'a/b~c': 1 }, [{ op: 'add', path: '/a~1b~0c', value: 1 }]],
+] as const satisfies readonly (readonly [Json, Json, readonly PatchOperation[]])[]) {
+  test(`${JSON.stringify(after)} is made of ${JSON.stringify(before)} by ${operations.length} operations`, () => {
+    assert.deepEqual(differenceOf(before, after), operations)
+  })
+}
+
+test('whatever two objects are, the difference makes one of the other', () => {
+  const object = fc.dictionary(fc.string({ maxLength: 2 }), fc.jsonValue({ maxDepth: 3 }), { noNullPrototype: true })
+  fc.assert(
+    fc.property(object, object, (before, after) => {
+      const made = differenceOf(before as Json, after as Json).reduce<unknown>(applied, structuredClone(before))
+      assert.equal(JSON.stringify(ordered(made)), JSON.stringify(ordered(after)))
+    }),
+  )
+})
+
+/** RFC 6902, for members and elements that are there. */
+function applied(document: unknown, operation: PatchOperation): unknown {
+  const keys = operation.path
+    .split('/')
+    .slice(1)
+    .map((key) => key.replaceAll('~1', '/').replaceAll('~0', '~'))
+  const last = keys.pop()
+  if (last === undefined) return operation.op === 'remove' ? undefined : operation.value
+  let holder = document as Record<string, unknown>
+  for (const key of keys) holder = holder[key] as Record<string, unknown>
+  if (operation.op === 'remove') delete holder[last]
+  else Object.defineProperty(holder, last, { value: operation.value, enumerable: true, configurable: true, writable: true })
+  return document
+}
+
+function ordered(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(ordered)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.entries(value)
+    .map(([k, v]) => [k, ordered(v)])
+    .toSorted(([a], [b]) => (String(a) < String(b) ? -1 : 1))
+}

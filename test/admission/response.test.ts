@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { allowed, denied, patched } from '../../src/admission/response.ts'
+import { allowed, denied, patched, withinLimits } from '../../src/admission/response.ts'
 import type { Review } from '../../src/admission/review.ts'
 
 const review: Review = {
@@ -59,4 +59,25 @@ test('a patch is base64 of a JSON patch; without a change there is none', () => 
   assert.equal(response.patchType, 'JSONPatch')
   assert.deepEqual(JSON.parse(Buffer.from(response.patch ?? '', 'base64').toString('utf8')), [operation])
   assert.deepEqual(patched(review, []), allowed(review))
+})
+
+test('warnings within the limits of Kubernetes stay as they are, each said once', () => {
+  assert.deepEqual(withinLimits(['a', 'b', 'a']), ['a', 'b'])
+  assert.deepEqual(withinLimits(['x'.repeat(256)]), ['x'.repeat(256)])
+})
+
+test('a warning is one line of at most 256 bytes', () => {
+  assert.deepEqual(withinLimits(['a\nb\u2028c']), ['a b c'])
+  for (const letter of ['x', 'é', '🙂']) {
+    const [line = ''] = withinLimits([letter.repeat(300)])
+    assert.ok(line.endsWith(`${letter}…`))
+    assert.ok(Buffer.byteLength(line) <= 256 && Buffer.byteLength(line) > 250, String(Buffer.byteLength(line)))
+  }
+})
+
+test('all warnings have at most 4096 bytes, and what is left out is said', () => {
+  const kept = withinLimits(Array.from({ length: 100 }, (_, i) => `${i} ${'x'.repeat(200)}`))
+  assert.ok(Buffer.byteLength(kept.join('')) <= 4096)
+  assert.ok(kept.length > 15)
+  assert.match(kept.at(-1) ?? '', /further warnings/)
 })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { isJsonObject, readJson } from '../../src/image/json.ts'
+import { filledIn, isJsonObject, readJson } from '../../src/image/json.ts'
 
 const BOUNDS = { bytes: 1024 * 1024, depth: 8, values: 100 }
 
@@ -116,4 +116,15 @@ test('a member named __proto__ is a member like others', () => {
   assert.ok(got.ok && isJsonObject(got.value))
   assert.equal(got.value['digest'], undefined)
   assert.deepEqual(Object.keys(got.value), ['__proto__'])
+})
+
+test('what is missing is filled in, and the document stays as it was', () => {
+  const document = { a: [{ b: 1 }, { c: 2 }], d: 'x' }
+  const filled = filledIn<object>(document, [
+    { at: ['a', 1, 'b'], value: 'new' },
+    { at: ['e'], value: null },
+  ])
+  assert.deepEqual(filled, { a: [{ b: 1 }, { c: 2, b: 'new' }], d: 'x', e: null })
+  assert.deepEqual(document, { a: [{ b: 1 }, { c: 2 }], d: 'x' })
+  assert.equal(filledIn(document, []), document)
 })

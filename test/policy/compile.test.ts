@@ -126,7 +126,8 @@ test('a mode that is neither enforce nor warn is enforced, and refuses', () => {
 test('with tag-resolution-for: pods a policy whose match leaves out pods is warned about', () => {
   const configMaps = new Map([['config-policy-controller', { data: { 'tag-resolution-for': 'pods' } }]])
   const matched = (resource: string) =>
-    only(compiled({ ...withAuthority({}), match: [{ group: '', version: 'v1', resource }] }, { configMaps })).warnings.length
+    only(compiled({ ...withAuthority({}), match: [{ group: resource === 'pods' ? '' : 'apps', version: 'v1', resource }] }, { configMaps }))
+      .warnings.length
   assert.deepEqual([matched('deployments'), matched('pods')], [1, 0])
 })
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { readReference } from '../../src/image/reference.ts'
-import { compileGlob, matchesOffline, whyDead } from '../../src/policy/glob.ts'
+import { compileGlob, covers, matchesOffline, whyDead, whyNarrow } from '../../src/policy/glob.ts'
 
 const D = `@sha256:${'a1'.repeat(32)}`
 const FULL = 'ghcr.io/foo@sha256:5504f2a95018e3d8a52d80d9e1a128c6ea337581808ff9fe96f5628ce2336350'
@@ -222,4 +222,41 @@ test('a glob that matches some name is never called dead', () => {
     }),
     { numRuns: 3000 },
   )
+})
+
+for (const [wider, narrower, is] of [
+  ['**', 'ghcr.io/a*', true],
+  ['**', '*', true],
+  ['*', 'index.docker.io/library/*', true],
+  ['ghcr.io/**', 'ghcr.io/a/*', true],
+  ['ghcr.io/a**', 'ghcr.io/ab@**', true],
+  ['ghcr.io/*', 'ghcr.io/*', true],
+  ['ghcr.io/**', 'ghcr.io*', false],
+  ['ghcr.io/**', '**', false],
+  ['ghcr.io/*', 'ghcr.io/a', false], // it does, but only stars at the end of a beginning are looked at
+  ['ghcr.io/**/a', 'ghcr.io/b/a', false],
+  ['**a', 'a', false],
+  ['[', '[', false],
+] as const) {
+  test(`${wider} ${is ? 'surely' : 'not surely'} fits whatever ${narrower} fits`, () => {
+    assert.equal(covers(compileGlob(wider), compileGlob(narrower)), is)
+  })
+}
+
+test('what surely covers another glob fits every name that it fits', () => {
+  const text = fc.array(fc.constantFrom('a', '/', '*', '**', '.', '@', ':'), { minLength: 1, maxLength: 5 }).map((p) => p.join(''))
+  const name = fc.array(fc.constantFrom('a', '/', '.', '@', ':'), { maxLength: 6 }).map((p) => p.join(''))
+  fc.assert(
+    fc.property(text, text, name, (outer, inner, n) => {
+      const [wider, narrower] = [compileGlob(outer), compileGlob(inner)]
+      return !covers(wider, narrower) || !narrower.matches(n) || wider.matches(n)
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+test('globs of stars alone that mean less than they look are told of', () => {
+  assert.match(whyNarrow('*') ?? '', /index\.docker\.io\/library\/\*.*write \*\*$/)
+  assert.match(whyNarrow('*/*') ?? '', /index\.docker\.io\/\*\/\*.*write \*\*$/)
+  for (const glob of ['**', '*/**', 'ghcr.io/*']) assert.equal(whyNarrow(glob), undefined)
 })

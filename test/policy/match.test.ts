@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { compileMatch, matches } from '../../src/policy/match.ts'
+import { workloadKinds } from '../../src/admission/kind.ts'
+import { compileMatch, matches, RESOURCES, whyNeverFits } from '../../src/policy/match.ts'
 import type { MatchSpec } from '../../src/policy/read.ts'
 import type { Subject } from '../../src/policy/subject.ts'
+import { resourceOf } from '../../src/policy/subject.ts'
 
 const pod: Subject = {
   group: '',
@@ -102,3 +104,28 @@ test('a broken selector of an entry about other objects is not looked at', () =>
   assert.equal(matches(match, pod), 'no')
   assert.equal(matches(match, deployment), 'broken')
 })
+
+test('the resources that may be named are those that are judged', () => {
+  const named = [...RESOURCES].flatMap(([resource, { group, versions }]) => versions.map((version) => `${group}/${version} ${resource}`))
+  assert.deepEqual(named.toSorted(), workloadKinds.map(({ group, version, kind }) => `${group}/${version} ${resourceOf(kind)}`).toSorted())
+})
+
+for (const [written, why] of [
+  [{ version: 'v1', resource: 'pods' }, undefined],
+  [{ group: 'batch', version: 'v1beta1', resource: 'cronjobs' }, undefined],
+  [{ group: 'apps', version: '*', resource: 'deployments', selector: labels({ app: 'tap' }) }, undefined],
+  [{ version: 'v1' }, /names no resource/],
+  [{ version: 'v1', resource: 'services' }, /`services`, which run no pods/],
+  [{ version: 'v1', resource: 'deployments' }, /says group ``.*of the group `apps`/],
+  [{ group: 'core', version: 'v1', resource: 'pods' }, /says group `core`.*of the group ``, the empty text/],
+  [{ group: '*', version: 'v1', resource: 'jobs' }, /of the group `batch`/],
+  [{ resource: 'pods' }, /names no version/],
+  [{ version: 'v2', resource: 'pods' }, /says version `v2`.*come as v1$/],
+  [{ version: 'v1', resource: 'pods', selector: expression('a', 'Is', 'b') }, /not accept, so the policy refuses/],
+] as const) {
+  test(`the entry ${JSON.stringify(written)} ${why ? `never fits: ${why.source}` : 'can fit'}`, () => {
+    const said = whyNeverFits(compileMatch(entry(written)))
+    if (why === undefined) assert.equal(said, undefined)
+    else assert.match(said ?? '', why)
+  })
+}

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { defaulted, readPolicy } from '../../src/policy/read.ts'
+import { readPolicy } from '../../src/policy/read.ts'
 
 function read(spec: object) {
   return readPolicy('p', {
@@ -64,23 +64,3 @@ test('a policy that uses every field of specification 1.2 is read without proble
 for (const raw of [undefined, null, 5, 'text', [], { spec: null }, { spec: [] }, { spec: { images: [null] } }]) {
   test(`${JSON.stringify(raw)} is no policy, and says so instead of throwing`, () => assert.ok(readPolicy('p', raw).problems.length > 0))
 }
-
-test('defaults: the mode is enforce, authorities are called by index, keyless alone means the public Fulcio', () => {
-  const { spec } = read({ authorities: [{ keyless: {} }, { name: 'b', keyless: { 'ca-cert': {} } }, { key: {}, keyless: {} }] })
-  const { mode, authorities } = defaulted(spec)
-  assert.equal(mode, 'enforce')
-  assert.deepEqual(
-    authorities?.map((a) => a.name),
-    ['authority-0', 'b', 'authority-2'],
-  )
-  assert.deepEqual(
-    authorities?.map((a) => a.keyless?.url),
-    ['https://fulcio.sigstore.dev', undefined, undefined],
-  )
-})
-
-test('what was written stays as it was written', () => {
-  const { spec } = read({ mode: 'warn', authorities: [{ name: 'a', keyless: { url: 'https://fulcio.example' } }] })
-  const { mode, authorities } = defaulted(spec)
-  assert.deepEqual([mode, authorities?.[0]?.name, authorities?.[0]?.keyless?.url], ['warn', 'a', 'https://fulcio.example'])
-})

@@ -5,7 +5,7 @@ import { Extension, X509CertificateGenerator } from '@peculiar/x509'
 import { X509Certificate } from '@sigstore/core'
 import fc from 'fast-check'
 import type { CompiledIdentity, IdentitySpec } from '../../src/sigstore/identity.ts'
-import { compileIdentity, namesOf, whyNotIdentity } from '../../src/sigstore/identity.ts'
+import { compileIdentity, namesOf, whyNotIdentity, whyNotExpression } from '../../src/sigstore/identity.ts'
 import type { Form } from '../../src/sigstore/terms.ts'
 import { outcomeOf, sentenceOf } from '../../src/verdict/reason.ts'
 
@@ -462,3 +462,17 @@ test('compiling any text never throws, and answers an identity or a reason', () 
     { numRuns: 1000 },
   )
 })
+
+for (const [expression, why] of [
+  ['.*', undefined],
+  ['^https://github\\.com/', undefined],
+  ['(', 'error parsing regexp: missing closing ): `(`'],
+  ['[', 'error parsing regexp: missing closing ]: `[`'],
+  ['****', 'error parsing regexp: missing argument to repetition operator: `*`'],
+  ['(a)\\1', 'error parsing regexp: invalid escape sequence: `\\1`'],
+  ['a{1001}', 'error parsing regexp: invalid repeat count: `{1001}`'],
+  // Too large, which is another matter: it matches nobody, and its author is told when it is compiled.
+  ['a{1000}b{1000}c{1000}d{1000}e{1000}', undefined],
+  ['a'.repeat(10_000), undefined],
+] as const)
+  test(`the syntax of ${expression.slice(0, 40)} is ${why ?? 'right'}`, () => assert.equal(whyNotExpression(expression), why))

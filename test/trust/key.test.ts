@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { KeyType } from '../../fakes/signer.ts'
 import { makeSigner, signBytes } from '../../fakes/signer.ts'
-import { firstPemBlock, readHash, readPublicKey, whyNotSigned } from '../../src/trust/key.ts'
+import { firstPemBlock, isPublicKey, readHash, readPublicKey, whyNotSigned } from '../../src/trust/key.ts'
 import type { PublicKey } from '../../src/trust/key.ts'
 import { sentenceOf } from '../../src/verdict/reason.ts'
 
@@ -272,4 +272,23 @@ test('the first well-formed PEM block is found behind headers and broken ones', 
   })
   assert.deepEqual(firstPemBlock('-----BEGIN A-----\n-----BEGIN B-----\nQU JD\n-----END B-----'), { label: 'B', der: Buffer.from('ABC') })
   assert.equal(firstPemBlock('-----BEGIN A-----\nQUJD\n-----END B-----'), undefined)
+})
+
+test('a public key is one, though it be too weak to verify with', () => {
+  const weak = generateKeyPairSync('rsa', { modulusLength: 512 }).publicKey
+  for (const pem of [
+    P256.pem,
+    `hello\n${P256.pem}`,
+    pemOf('PUBLIC KEY', weak.export({ format: 'der', type: 'spki' })),
+    pemOf('RSA PUBLIC KEY', weak.export({ format: 'der', type: 'pkcs1' })),
+  ])
+    assert.ok(isPublicKey(pem))
+  assert.ok(!readPublicKey(pemOf('PUBLIC KEY', weak.export({ format: 'der', type: 'spki' })), '').ok)
+})
+
+test('anything else is none', () => {
+  const der = createPublicKey(P256.pem).export({ format: 'der', type: 'spki' })
+  for (const pem of ['', 'garbage', pemOf('CERTIFICATE', der), pemOf('PUBLIC KEY', Buffer.from('x')), pemOf('RSA PUBLIC KEY', der)])
+    assert.ok(!isPublicKey(pem), pem)
+  assert.ok(!isPublicKey(`${' '.repeat(70_000)}${P256.pem}`))
 })

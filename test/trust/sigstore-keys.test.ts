@@ -40,13 +40,17 @@ function read(spec: unknown) {
   return got.value
 }
 
-/** What the webhook says; what the reader says names the same. */
+/** What the reader says, one problem a part; whatever the webhook refuses is among it. */
 function why(spec: unknown): string {
   const got = readSigstoreKeys(spec, 'ours')
-  const text = errorText(whyNotSigstoreKeys(spec))
-  assert.equal(got.ok, text === '')
-  if (!got.ok) assert.equal(got.reason.code, 'trust-root-unreadable')
-  return text
+  const refused = errorText(whyNotSigstoreKeys(spec))
+  if (got.ok) {
+    assert.equal(refused, '')
+    return ''
+  }
+  assert.ok(got.reason.code === 'trust-root-unreadable')
+  if (refused !== '') assert.ok(got.reason.detail.includes(refused.split('\n')[0] ?? ''))
+  return got.reason.detail
 }
 
 test('keys that are named by hand are trust material without an end', () => {
@@ -182,7 +186,28 @@ test('all that is wrong is said at once', () => {
     tLogs: [logOf(keys, { baseURL: '' })],
     ctLogs: [logOf(keys, { publicKey: 'AAAA' })],
   }
-  assert.equal(why(spec).split('\n').length, 3)
+  assert.equal(why(spec).split('; ').length, 2)
+  assert.match(why(spec), /ctLogs\[0\]\.publicKey[^]*certificateAuthority\[0\]\.uri, spec\.sigstoreKeys\.tLogs\[0\]\.baseURL/)
+})
+
+for (const [title, spec, refused] of [
+  ['a CA chain that is no PEM', { certificateAuthorities: [authorityOf('no PEM')] }, false],
+  ['a TSA chain that is no PEM', { timestampAuthorities: [authorityOf('no PEM')] }, true],
+  ['a CA chain without a root', { certificateAuthorities: [authorityOf(intermediate.pem)] }, false],
+  ['a TSA chain with two certificates that sign', { timestampAuthorities: [authorityOf(tsa.pem + tsa.pem + root.pem)] }, true],
+  ['a log whose key is no PEM', { certificateAuthorities: [CA], tLogs: [logOf(keys, { publicKey: base64('key') })] }, false],
+  ['65 logs', { certificateAuthorities: [CA], tLogs: Array.from({ length: 65 }, () => logOf()) }, false],
+  ['a log without a key', { certificateAuthorities: [CA], tLogs: [logOf(keys, { publicKey: '' })] }, true],
+] as const) {
+  test(`keys with ${title} are of no use, and ${refused ? 'refused when written' : 'yet may be written, as ever'}`, () => {
+    assert.notEqual(why(spec), '')
+    assert.equal(errorText(whyNotSigstoreKeys(spec)) !== '', refused)
+  })
+}
+
+test('no authority is missed, whatever else is wrong', () => {
+  const text = errorText(whyNotSigstoreKeys({ tLogs: [logOf(keys, { baseURL: '' })] }))
+  assert.match(text, /^expected exactly one, got neither: .*\nmissing field\(s\): spec\.sigstoreKeys\.tLogs\[0\]\.baseURL$/)
 })
 
 test('anything is read or refused with a reason', () => {

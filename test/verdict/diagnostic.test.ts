@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Diagnostic } from '../../src/verdict/diagnostic.ts'
-import { byBytes, errorText, warningLines } from '../../src/verdict/diagnostic.ts'
+import { below, byBytes, errorText, warningLines } from '../../src/verdict/diagnostic.ts'
 
 function leaf(message: string, path: string | undefined, details = '', more: Partial<Diagnostic> = {}): Diagnostic {
   return { level: 'error', message, paths: path === undefined ? [] : [path], details, added: [], ...more }
@@ -49,4 +49,9 @@ test('order is by bytes, not by UTF-16 units', () => {
   assert.ok(byBytes('\u{ffee}', '\u{1f600}') < 0)
   assert.ok(byBytes('a', 'b') < 0)
   assert.equal(byBytes('a', 'a'), 0)
+})
+
+test('a prefix goes before every path', () => {
+  const inner = below('images[0]', [leaf('m', 'glob'), leaf('n', undefined)])
+  assert.equal(errorText(below('spec', inner)), 'm: spec.images[0].glob\nn: ')
 })

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { answerers } from '../../../programs/webhook/answer.ts'
+import { answerers, paths } from '../../../programs/webhook/answer.ts'
 import type { Surroundings } from '../../../src/admit.ts'
+import type { Registrar } from '../../../src/configure.ts'
 import { compile, nothingKnown } from '../../../src/policy/compile.ts'
+import { nothingFetched } from '../../../src/policy/objects.ts'
 import type { Tally } from '../../../src/verdict/tally.ts'
 import { uncounted } from '../../../src/world/metrics.ts'
 
@@ -10,6 +12,14 @@ const image = `registry.example/app@sha256:${'a'.repeat(64)}`
 const deadline = { at: Infinity }
 // A static policy asks nothing of the world; whatever asks it all the same fails.
 const around = { now: () => 0 } as unknown as Surroundings
+
+const registrar: Registrar = {
+  systemNamespace: 'cosign-system',
+  objects: () => ({ policies: new Map(), policiesIncomplete: undefined, secrets: new Map(), configMaps: new Map(), trustRoots: new Map() }),
+  outside: nothingFetched,
+  whyNotRepository: async () => undefined,
+  within: async (work) => work,
+}
 
 function body(more: object = {}): Buffer {
   const object = { metadata: { name: 'app' }, spec: { containers: [{ image }] } }
@@ -35,13 +45,55 @@ function snapshot(action: 'pass' | 'fail') {
 }
 
 async function ask(action: 'pass' | 'fail', bytes = body(), path = '/validations') {
-  const answerer = answerers(() => snapshot(action), around, uncounted).get(path)
+  const answerer = answerers(() => snapshot(action), around, registrar, uncounted).get(path)
   assert.ok(answerer)
   return answerer(bytes, deadline)
 }
 
-test('workloads are validated and mutated at the paths that webhook configurations have', () => {
-  assert.deepEqual([...answerers(() => nothingKnown, around, uncounted).keys()], ['/validations', '/mutations'])
+test('requests are answered at the paths that webhook configurations and CRDs have', () => {
+  const known = ['/validations', '/mutations', '/defaulting', '/validating', '/resource-conversion']
+  assert.deepEqual([...answerers(() => nothingKnown, around, registrar, uncounted).keys()], known)
+  assert.deepEqual(paths, known)
+})
+
+const policyReview = (spec: object): Buffer =>
+  body({
+    kind: { group: 'policy.sigstore.dev', version: 'v1beta1', kind: 'ClusterImagePolicy' },
+    namespace: '',
+    object: { metadata: { name: 'p' }, spec },
+  })
+
+test('a policy is defaulted and validated at its paths', async () => {
+  const sound = { images: [{ glob: '**' }], authorities: [{ static: { action: 'pass' } }] }
+  for (const path of ['/defaulting', '/validating']) {
+    const { status, about } = await ask('pass', policyReview(sound), path)
+    assert.deepEqual([status, about?.kind, about?.allowed], [200, 'ClusterImagePolicy', true])
+    const refused = await ask('pass', policyReview({ foo: 1 }), path)
+    assert.equal(refused.about?.allowed, false)
+    assert.equal((await ask('pass', Buffer.from('nothing'), path)).status, 400)
+  }
+  assert.match((await ask('pass', policyReview(sound), '/defaulting')).body, /"patchType":"JSONPatch"/)
+  assert.match((await ask('pass', policyReview({}), '/validating')).body, /missing field\(s\): spec\.authorities, spec\.images/)
+})
+
+test('policies are converted at their path, and a failure counts as one', async () => {
+  const review = (desired: string): Buffer =>
+    Buffer.from(
+      JSON.stringify({
+        kind: 'ConversionReview',
+        apiVersion: 'apiextensions.k8s.io/v1',
+        request: {
+          uid: 'c',
+          desiredAPIVersion: `policy.sigstore.dev/${desired}`,
+          objects: [{ apiVersion: 'policy.sigstore.dev/v1alpha1', kind: 'ClusterImagePolicy', metadata: { name: 'p' }, spec: {} }],
+        },
+      }),
+    )
+  const good = await ask('pass', review('v1beta1'), '/resource-conversion')
+  assert.match(good.body, /"apiVersion":"policy\.sigstore\.dev\/v1beta1"/)
+  assert.deepEqual([good.about?.uid, good.about?.operation, good.about?.allowed], ['c', 'CONVERT', true])
+  assert.equal((await ask('pass', review('v2'), '/resource-conversion')).about?.allowed, false)
+  assert.equal((await ask('pass', Buffer.from('{}'), '/resource-conversion')).status, 400)
 })
 
 test('the answer is an AdmissionReview with the uid of the request, and says what it was about', async () => {
@@ -70,7 +122,7 @@ test('a body that is no AdmissionReview is turned away with the specified text',
 })
 
 test('before the policies are known nothing is admitted', async () => {
-  const answerer = answerers(() => nothingKnown, around, uncounted).get('/validations')
+  const answerer = answerers(() => nothingKnown, around, registrar, uncounted).get('/validations')
   const { about } = await answerer!(body(), deadline)
   assert.deepEqual([about?.allowed, about?.codes], [false, ['policies-not-known']])
 })
@@ -79,6 +131,6 @@ test('each answer of a policy about an image is counted once', async () => {
   const counted: string[] = []
   const decided = ({ policy, mode, outcome, code }: Tally): void => void counted.push([policy, mode, outcome, code].join(' '))
   const metrics = { ...uncounted, decided }
-  await answerers(() => snapshot('fail'), around, metrics).get('/validations')!(body(), deadline)
+  await answerers(() => snapshot('fail'), around, registrar, metrics).get('/validations')!(body(), deadline)
   assert.deepEqual(counted, ['p enforce fail static-fail'])
 })

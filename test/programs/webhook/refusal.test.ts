@@ -19,7 +19,7 @@ test('a conversion fails under its uid', () => {
   deepEqual((JSON.parse(refusal(Buffer.from(body), { code: 'deadline' }) ?? '') as { response: object }).response, {
     uid: 'u1',
     convertedObjects: [],
-    result: { status: 'Failed', message: 'context was canceled before validation completed' },
+    result: { status: 'Failure', message: 'context was canceled before validation completed' },
   })
 })
 

@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { missingConfigMaps } from '../../src/policy/config-map.ts'
+import { readPolicy } from '../../src/policy/read.ts'
+
+const configMaps = new Map<string, object>([
+  ['pol', { data: { there: 'a: 1' } }],
+  ['bare', {}],
+])
+
+test('a ConfigMap that a policy names, or its entry, may not be there', () => {
+  const attestation = (name: string, key: string) => ({
+    name: 'n',
+    predicateType: 'https://x/y',
+    policy: { type: 'cue', configMapRef: { name, key } },
+  })
+  const { spec } = readPolicy('p', {
+    spec: {
+      policy: { type: 'cue', configMapRef: { name: 'nopol', key: 'k' } },
+      authorities: [
+        { attestations: [attestation('pol', 'there'), attestation('pol', 'nope'), attestation('pol', 'constructor')] },
+        { attestations: [attestation('bare', 'k'), attestation('nopol', 'k')] },
+      ],
+    },
+  })
+  assert.deepEqual(missingConfigMaps(spec, configMaps), [
+    'configmap "nopol" not found',
+    'configmap "pol" does not contain key nope',
+    'configmap "pol" does not contain key constructor',
+    'configmap "bare" does not contain key k',
+  ])
+})
+
+test('what names none misses none', () => {
+  assert.deepEqual(missingConfigMaps(readPolicy('p', { spec: { policy: { configMapRef: { name: 'x' } } } }).spec, configMaps), [])
+  assert.deepEqual(missingConfigMaps(readPolicy('p', { spec: {} }).spec, configMaps), [])
+})
