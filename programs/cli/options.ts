@@ -184,20 +184,20 @@ export const options = {
   tlsCert: option<string>(text('FILE'), undefined, {
     group: 'certificate',
     commands: servers,
-    unsetText: 'self-signed, in --tls-folder',
+    unsetText: 'in a cluster that of the Secret webhook-certs, else self-signed in --tls-folder',
     help: 'the certificate chain of the webhook (PEM), read anew when it changes',
   }),
   tlsKey: option<string>(text('FILE'), undefined, {
     group: 'certificate',
     commands: servers,
-    unsetText: 'self-signed, in --tls-folder',
+    unsetText: 'as --tls-cert',
     help: 'the private key of --tls-cert (PEM)',
   }),
   tlsFolder: option<string>(text('FOLDER'), undefined, {
     group: 'certificate',
     commands: servers,
     unsetText: '$XDG_CACHE_HOME/sealgate/tls, else ~/.cache/sealgate/tls',
-    help: 'where the self-signed certificate and its CA are kept when there is no --tls-cert',
+    help: 'where a self-signed certificate and its CA are kept; given in a cluster, it takes the place of the Secret webhook-certs',
   }),
   serviceName: option<string>(text('NAME'), 'webhook', {
     group: 'certificate',
@@ -210,6 +210,12 @@ export const options = {
     commands: servers,
     env: 'WEBHOOK_TLS_MIN_VERSION',
     help: 'the oldest version of TLS that is spoken',
+  }),
+  certificateOverlap: option<number>(duration, 300_000, {
+    group: 'certificate',
+    commands: ['serve'],
+    unsetText: '5m',
+    help: 'when the CA of the certificate in the Secret webhook-certs is exchanged: how long both are trusted before the new one signs, and after',
   }),
   readOnly: option<boolean>(toggle, false, {
     group: 'writing',
@@ -233,6 +239,21 @@ export const options = {
     commands: ['serve'],
     env: 'CONFIG_LEADERELECTION_NAME',
     help: 'the ConfigMap whose `lease-duration`, `renew-deadline` and `retry-period` say how the replica is found that writes',
+  }),
+  webhookName: option<string>(text('NAME'), 'policy.sigstore.dev', {
+    group: 'writing',
+    commands: ['serve'],
+    help: 'the webhook configurations for workloads, validating and mutating, that are kept up to date',
+  }),
+  mutatingWebhookName: option<string>(text('NAME'), 'defaulting.clusterimagepolicy.sigstore.dev', {
+    group: 'writing',
+    commands: ['serve'],
+    help: 'the mutating webhook configuration for policies and trust roots that is kept up to date',
+  }),
+  validatingWebhookName: option<string>(text('NAME'), 'validating.clusterimagepolicy.sigstore.dev', {
+    group: 'writing',
+    commands: ['serve'],
+    help: 'the validating webhook configuration for policies and trust roots that is kept up to date',
   }),
   mirrors: repeatable<Mirror>(mirror, {
     group: 'registries',

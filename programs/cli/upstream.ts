@@ -8,7 +8,6 @@ import { duration, text, toggle } from './values.ts'
  */
 export type Noted = { readonly value: Value<unknown>; readonly why: string }
 
-const CONFIGURATIONS = 'webhook configurations are applied as they are; this version does not write them'
 const KEPT = 'what TUF repositories say is kept in memory only'
 const LOG_KEYS = 'the keys of logs are those of a trust root: give them to a TrustRoot, and name it in the policy (trustRootRef)'
 const WATCHED = 'changes are watched, so nothing is read anew on a timer'
@@ -18,9 +17,6 @@ const LOGGING = 'see --log-level and --log-format'
 const noted = (value: Value<unknown>, why: string): Noted => ({ value, why })
 
 export const notedFlags: Readonly<Record<string, Noted>> = {
-  'webhook-name': noted(text('NAME'), CONFIGURATIONS),
-  'mutating-webhook-name': noted(text('NAME'), CONFIGURATIONS),
-  'validating-webhook-name': noted(text('NAME'), CONFIGURATIONS),
   'policy-resync-period': noted(duration, WATCHED),
   'kube-api-qps': noted(text('NUMBER'), CLIENT),
   'kube-api-burst': noted(text('NUMBER'), CLIENT),

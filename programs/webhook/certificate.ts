@@ -14,7 +14,7 @@ const CA_LIFE = 5 * 365 * DAY // webhook configurations name the CA by hand: it 
 const LIFE = 90 * DAY
 const RENEW_BEFORE = 30 * DAY // of the certificate; a year of the CA
 const CA_RENEW_BEFORE = 365 * DAY
-const BACKDATED = 5 * 60 * 1000 // ms, for clocks that are behind
+export const BACKDATED = 5 * 60 * 1000 // ms, for clocks that are behind
 
 /** The names under which an API server, or a person on this machine, reaches the webhook. */
 export function servingNames(service: string, namespace: string, address: string): readonly string[] {
@@ -46,7 +46,8 @@ export function whyNotServing(certificate: string, key: string): string | undefi
   }
 }
 
-function isAuthority({ ca, caKey }: SelfSigned, now: Date): boolean {
+/** Whether it can sign certificates for a year to come. */
+export function isAuthority({ ca, caKey }: Authority, now: Date): boolean {
   if (whyNotServing(ca, caKey) !== undefined) return false
   const read = new X509Certificate(ca)
   return read.ca && read.validToDate.getTime() - now.getTime() > CA_RENEW_BEFORE && read.validFromDate <= now
@@ -69,7 +70,10 @@ async function library(): Promise<typeof import('@peculiar/x509')> {
   return import('@peculiar/x509')
 }
 
-async function mintAuthority(now: Date): Promise<Pick<SelfSigned, 'ca' | 'caKey'>> {
+export type Authority = Pick<SelfSigned, 'ca' | 'caKey'>
+
+/** A new CA. */
+export async function mintAuthority(now: Date): Promise<Authority> {
   const x509 = await library()
   const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
@@ -88,7 +92,8 @@ async function mintAuthority(now: Date): Promise<Pick<SelfSigned, 'ca' | 'caKey'
   return { ca: pem(certificate.toString('pem')), caKey: await keyPem(keys.privateKey) }
 }
 
-async function mint({ ca, caKey }: Pick<SelfSigned, 'ca' | 'caKey'>, names: readonly string[], now: Date): Promise<SelfSigned> {
+/** A new certificate for these names, signed by that CA. */
+export async function mint({ ca, caKey }: Authority, names: readonly string[], now: Date): Promise<SelfSigned> {
   const x509 = await library()
   const issuer = new x509.X509Certificate(ca)
   const der = createPrivateKey(caKey).export({ type: 'pkcs8', format: 'der' })

@@ -8,12 +8,30 @@ import { Lease, type LeaseTimes } from '../../src/world/lease.ts'
 import type { Log } from '../../src/world/log.ts'
 import type { Metrics } from '../../src/world/metrics.ts'
 import type { Settings } from '../cli/options.ts'
+import { Configurations } from './configurations.ts'
 import { leaseTimesIn } from './leader-election.ts'
+import type { Pair } from './serving-secret.ts'
+import { ServingCertificates } from './serving.ts'
+import type { Webhook } from './start.ts'
 import { Statuses, type Tell } from './status.ts'
 
 const LEASE = 'sealgate-webhook'
 
-export type ControllerSettings = Pick<Settings, 'systemNamespace' | 'disableHa' | 'podName' | 'leaderElectionConfigMap'>
+export type ControllerSettings = Pick<
+  Settings,
+  | 'systemNamespace'
+  | 'readOnly'
+  | 'disableHa'
+  | 'podName'
+  | 'leaderElectionConfigMap'
+  | 'tlsCert'
+  | 'tlsFolder'
+  | 'serviceName'
+  | 'certificateOverlap'
+  | 'webhookName'
+  | 'mutatingWebhookName'
+  | 'validatingWebhookName'
+>
 
 export type ControllerParts = {
   readonly api: ApiServer
@@ -22,7 +40,7 @@ export type ControllerParts = {
   readonly log: Log
   readonly metrics: Metrics
   /** What is known of keys and roots that lie outside of the cluster. */
-  readonly tell?: Tell
+  readonly tell?: () => Tell
   /** Other times than those of the ConfigMap. */
   readonly leaseTimes?: LeaseTimes
 }
@@ -34,13 +52,28 @@ export type ControllerParts = {
 export class Controller {
   readonly #parts: ControllerParts
   readonly #lease: Lease | undefined
+  /** Undefined where the certificate comes from files: then nothing of it is ours to tell. */
+  readonly #serving: ServingCertificates | undefined
+  #configurations: Configurations | undefined
   #statuses: Statuses | undefined
   #compiled: { readonly snapshot: Snapshot; readonly objects: ClusterObjects } | undefined
 
   constructor(parts: ControllerParts) {
     this.#parts = parts
     const { api, settings, cluster, log, leaseTimes } = parts
-    if (settings.disableHa) return
+    if (settings.tlsCert === undefined && settings.tlsFolder === undefined) {
+      this.#serving = new ServingCertificates({
+        api,
+        cluster,
+        names: { service: settings.serviceName, namespace: settings.systemNamespace },
+        overlap: settings.certificateOverlap,
+        isReadOnly: settings.readOnly,
+        log,
+        publishedFor: (authorities) => this.#configurations?.publishedFor(authorities),
+      })
+      this.#serving.onChange(() => this.#configurations?.look())
+    }
+    if (settings.disableHa || settings.readOnly) return
     this.#lease = new Lease(api, {
       namespace: settings.systemNamespace,
       name: LEASE,
@@ -52,9 +85,30 @@ export class Controller {
     this.#lease.onChange((held) => this.#lead(held))
   }
 
-  start(): void {
+  /** What to serve with until there is another; undefined: whatever the settings say. */
+  async firstPair(): Promise<Pair | undefined> {
+    return this.#serving?.first()
+  }
+
+  /** Begins to keep the certificate of `webhook`, and to write. */
+  start(webhook: Pick<Webhook, 'use'>): void {
+    const { serving } = this.#serving ?? {}
+    if (serving) webhook.use(serving)
+    this.#serving?.onChange(() => this.#serving?.serving && webhook.use(this.#serving.serving))
+    this.#serving?.start()
     if (this.#lease) this.#lease.start()
-    else this.#lead(true)
+    else if (!this.#parts.settings.readOnly) this.#lead(true)
+  }
+
+  /** Why requests cannot be answered well yet. */
+  waitingFor(): readonly string[] {
+    const why = this.#serving?.why
+    return why === undefined ? [] : [why]
+  }
+
+  /** Called when there is another certificate. */
+  onCertificate(listener: () => void): void {
+    this.#serving?.onChange(listener)
   }
 
   /** Whether this replica is the one that writes. */
@@ -79,13 +133,32 @@ export class Controller {
   async stop(): Promise<void> {
     await this.#lease?.release()
     this.#lead(false)
+    await this.#serving?.close()
   }
 
   #lead(held: boolean): void {
     if (held === this.isLeading) return
     this.#parts.metrics.leads(held)
-    void this.#statuses?.close()
+    for (const ended of [this.#statuses?.close(), this.#configurations?.close()])
+      ended?.catch((error: unknown) => this.#parts.log.error('an exception that nothing expected', { error }))
     this.#statuses = held ? new Statuses(this.#parts) : undefined
+    this.#configurations = held ? this.#openConfigurations() : undefined
+    this.#serving?.lead(held)
     this.look()
+  }
+
+  #openConfigurations(): Configurations {
+    const { api, settings, log } = this.#parts
+    return new Configurations({
+      api,
+      systemNamespace: settings.systemNamespace,
+      names: {
+        workloads: settings.webhookName,
+        defaulting: settings.mutatingWebhookName,
+        validating: settings.validatingWebhookName,
+      },
+      authorities: () => this.#serving?.serving?.authorities,
+      log,
+    })
   }
 }

@@ -19,7 +19,7 @@ import { rehearse } from './rehearsal.ts'
 import type { Readiness } from './server.ts'
 import type { Webhook } from './start.ts'
 import { startWebhook } from './start.ts'
-import { pairOfSecret } from './tls.ts'
+import { tellOf } from './told.ts'
 import { openTracing } from './trace.ts'
 
 const STOPPED = 0
@@ -39,24 +39,27 @@ export async function serve(settings: Settings, notes: readonly Note[]): Promise
   const cluster = await openCluster(settings, inCluster, log)
   if (typeof cluster === 'string') return notStarted(cluster, log)
   metrics.watchContact(() => cluster.lastContactAge())
-  const controller = settings.readOnly || !cluster.api ? undefined : new Controller({ api: cluster.api, cluster, settings, log, metrics })
   const outside = await openOutside(settings, cluster, log, metrics)
   if (typeof outside === 'string') {
     await cluster.close()
     return notStarted(outside, log)
   }
   const { registry, followed } = outside
+  const controller =
+    cluster.api && new Controller({ api: cluster.api, cluster, settings, log, metrics, tell: () => tellOf(followed.trust.statuses()) })
+  followed.trust.onStatus(() => controller?.look())
   const snapshot = followPolicies(cluster, followed.outside, settings.systemNamespace, log, metrics, (now, objects) =>
     controller?.compiled(now, objects),
   )
   const { around, registrar } = await reach(settings, cluster, snapshot, metrics, process.env, registry, () => followed.outside.known())
 
-  const readiness = readinessOf(cluster, followed)
+  const readiness = readinessOf(cluster, followed, controller)
 
   await rehearse(settings).catch((error: unknown) => log.warn('the rehearsal failed: the first answers will be slower', { error }))
   const start = await startWebhook(inCluster ? { ...settings, probePort: settings.probePort ?? PROBE_PORT_IN_CLUSTER } : settings, {
     answerers: answerers(snapshot, around, registrar, metrics),
     readiness,
+    pair: await controller?.firstPair(),
     log,
     metrics,
     tracing: await openTracing(),
@@ -67,10 +70,10 @@ export async function serve(settings: Settings, notes: readonly Note[]): Promise
     return notStarted(start.text, log)
   }
   const { webhook } = start
-  followSettings(cluster, webhook, settings, log)
+  followSettings(cluster, settings, log)
   announce(webhook, log)
-  announceReady(readiness, cluster, followed, log)
-  controller?.start()
+  controller?.start(webhook)
+  announceReady(readiness, cluster, followed, controller, log)
 
   const signal = await ended()
   log.info('ending', { signal })
@@ -118,34 +121,24 @@ async function openOutside(
 }
 
 /** What was once fetched does not make a replica wait again. */
-function readinessOf(cluster: Cluster, followed: FollowedOutside): () => Readiness {
+function readinessOf(cluster: Cluster, followed: FollowedOutside, controller: Controller | undefined): () => Readiness {
   let wasReady = false
   return () => {
-    const waiting = [...cluster.waitingFor(), ...(wasReady ? [] : followed.waitingFor())]
+    const waiting = [...cluster.waitingFor(), ...(controller?.waitingFor() ?? []), ...(wasReady ? [] : followed.waitingFor())]
     wasReady ||= waiting.length === 0
     return waiting.length === 0 ? { ready: true } : { ready: false, text: `waiting for ${waiting.join(', ')}` }
   }
 }
 
-/** What of the cluster's objects changes how this process runs: the log level, and the certificate that a controller keeps in a Secret. */
-function followSettings(cluster: Cluster, webhook: Webhook, settings: Settings, log: Log): void {
+/** The log level, as the cluster's ConfigMap has it. */
+function followSettings(cluster: Cluster, settings: Settings, log: Log): void {
   let level = settings.logLevel
-  let secret: object | undefined
   const look = (): void => {
-    const { configMaps, secrets } = cluster.objects()
-    const wanted = levelIn(configMaps.get(settings.loggingConfigMap)) ?? settings.logLevel
-    if (wanted !== level) {
-      level = wanted
-      log.setLevel(level)
-      log.info('log level changed', { level })
-    }
-    const kept = secrets.get('webhook-certs')
-    if (settings.tlsCert !== undefined || kept === secret) return
-    secret = kept
-    const pair = pairOfSecret(kept)
-    if (!pair) return
-    webhook.use(pair)
-    log.info('serving with the certificate of a Secret', { secret: 'webhook-certs', ends: describe(pair.certificate).ends.toISOString() })
+    const wanted = levelIn(cluster.objects().configMaps.get(settings.loggingConfigMap)) ?? settings.logLevel
+    if (wanted === level) return
+    level = wanted
+    log.setLevel(level)
+    log.info('log level changed', { level })
   }
   look()
   cluster.onChange(look)
@@ -163,7 +156,13 @@ function announce({ address, metricsAddress, certificate }: Webhook, log: Log): 
   log.info('listening', { webhook: `https://${address}`, metrics: `http://${metricsAddress}` })
 }
 
-function announceReady(readiness: () => Readiness, cluster: Cluster, followed: FollowedOutside, log: Log): void {
+function announceReady(
+  readiness: () => Readiness,
+  cluster: Cluster,
+  followed: FollowedOutside,
+  controller: Controller | undefined,
+  log: Log,
+): void {
   let isReady = false
   const look = (): void => {
     if (isReady || !readiness().ready) return
@@ -171,8 +170,10 @@ function announceReady(readiness: () => Readiness, cluster: Cluster, followed: F
     log.info('ready', { seconds: Math.round(process.uptime() * 1000) / 1000 })
   }
   look()
-  if (!isReady) log.info('not ready', { waitingFor: [...cluster.waitingFor(), ...followed.waitingFor()] })
+  if (!isReady)
+    log.info('not ready', { waitingFor: [...cluster.waitingFor(), ...(controller?.waitingFor() ?? []), ...followed.waitingFor()] })
   cluster.onChange(look)
+  controller?.onCertificate(look)
   followed.trust.onStatus(look)
 }
 

@@ -9,6 +9,7 @@ import { listen } from './listen.ts'
 import { openProbes } from './probes.ts'
 import type { Answerer, Readiness } from './server.ts'
 import { openServer } from './server.ts'
+import type { Pair } from './serving-secret.ts'
 import type { ServingCertificate } from './tls.ts'
 import { contextOf, openCertificate } from './tls.ts'
 import type { Tracing } from './trace.ts'
@@ -36,6 +37,8 @@ export type WebhookParts = {
   readonly metrics: Metrics
   readonly tracing?: Tracing | undefined
   readonly environment: Readonly<Record<string, string | undefined>>
+  /** What to serve with at first, where it is exchanged with `use`. */
+  readonly pair?: Pair | undefined
   /** Whether a port that is taken is replaced by a free one, as only a demonstration may. */
   readonly anyPort?: boolean
 }
@@ -49,7 +52,7 @@ export type Webhook = {
   readonly metricsAddress: string
   readonly certificate: ServingCertificate
   /** Serves with another certificate from the next connection on. */
-  use(pair: { readonly certificate: string; readonly key: string }): void
+  use(pair: Pair): void
   /** Stops as SIGTERM does; at once when both are 0. */
   stop(quiet: number, grace: number): Promise<'finished' | 'cut-off'>
 }
@@ -59,7 +62,7 @@ export type Start = { readonly ok: true; readonly webhook: Webhook } | { readonl
 /** Opens the TLS port and the plain ports; says in one line why that cannot be. */
 export async function startWebhook(settings: WebhookSettings, parts: WebhookParts): Promise<Start> {
   const { log, metrics } = parts
-  const opened = await openCertificate(settings, parts.environment, log)
+  const opened = await openCertificate(settings, parts.environment, log, parts.pair)
   if (!opened.ok) return opened
   const { certificate } = opened
   const draining = new Draining()

@@ -1,6 +1,5 @@
 import type { Snapshot } from '../../src/policy/compile.ts'
 import type { ClusterObjects } from '../../src/policy/objects.ts'
-import type { Policy } from '../../src/policy/policy.ts'
 import type { InForce, Status, Steps } from '../../src/policy/status.ts'
 import { keysOf, statusAfter, stepsOf, whyNotReady } from '../../src/policy/status.ts'
 import type { ApiServer } from '../../src/world/api-server.ts'
@@ -10,13 +9,13 @@ import { type ReconcileTimes, Reconciler, type Worked } from '../../src/world/re
 
 const CONFLICT_PAUSE = 200 // ms until an object is looked at again that somebody else wrote meanwhile
 
-/** How an object is, and what of it is in force. The same object as long as nothing of it changed. */
+/** How an object is, and what of it is in force. */
 export type Told = { readonly steps: Steps; readonly facts: InForce }
 
-/** What is known of objects whose keys or roots lie outside of the cluster. Undefined: nothing is known yet, or nothing need be. */
+/** What is known of what lies outside of the cluster. Undefined: nothing is known yet, or nothing need be. */
 export type Tell = {
-  /** About the keys that a policy has from key management services. */
-  policy(policy: Policy): Partial<InForce> | undefined
+  /** About the keys that a policy has from key management services. `isPending`: one was not read yet. */
+  policy(object: object): { readonly isPending: boolean; readonly facts: Partial<InForce> } | undefined
   trustRoot(name: string): Told | undefined
 }
 
@@ -34,7 +33,8 @@ type Wanted = { readonly object: object; readonly told: Told }
 export type StatusParts = {
   readonly api: ApiServer
   readonly log: Log
-  readonly tell?: Tell
+  /** Asked once for all that is looked at together. */
+  readonly tell?: () => Tell
   /** Told when an object comes to be not ready, and when it is ready again. */
   readonly turned?: (kind: Kind, object: ApiObject, why: { readonly reason: string; readonly message: string } | undefined) => void
   readonly times?: ReconcileTimes
@@ -46,7 +46,6 @@ export type StatusParts = {
  */
 export class Statuses {
   readonly #parts: StatusParts
-  readonly #tell: Tell
   readonly #reconciler: Reconciler
   readonly #wanted = new Map<string, Wanted>()
   /** What each object was told of last, so that of thousands only those are looked at that changed. */
@@ -54,27 +53,28 @@ export class Statuses {
 
   constructor(parts: StatusParts) {
     this.#parts = parts
-    this.#tell = parts.tell ?? nothingTold
     this.#reconciler = new Reconciler('status', (key, signal) => this.#write(key, signal), parts.log, parts.times)
   }
 
   /** Looks at what was compiled, and from what. */
   look(snapshot: Snapshot, objects: ClusterObjects): void {
+    const tell = this.#parts.tell?.() ?? nothingTold
     const policies = new Map(snapshot.policies.map((p) => [p.name, p]))
     const gone = new Set(this.#seen.keys())
     for (const [name, object] of objects.policies) {
       const policy = policies.get(name)
       if (!policy) continue
-      const told = this.#tell.policy(policy)
+      const known = tell.policy(object)
       gone.delete(keyOf('ClusterImagePolicy', name))
-      this.#see('ClusterImagePolicy', name, object, [object, policy, told], () => {
-        return { steps: stepsOf(policy), facts: { ...keysOf(policy), ...told } }
+      this.#see('ClusterImagePolicy', name, object, [object, policy, known && JSON.stringify(known)], () => {
+        const steps = stepsOf(policy)
+        return { steps: known?.isPending ? { ...steps, keys: 'pending' } : steps, facts: { ...keysOf(policy), ...known?.facts } }
       })
     }
     for (const [name, object] of objects.trustRoots) {
-      const told = this.#tell.trustRoot(name)
+      const told = tell.trustRoot(name)
       gone.delete(keyOf('TrustRoot', name))
-      if (told) this.#see('TrustRoot', name, object, [object, told], () => told)
+      if (told) this.#see('TrustRoot', name, object, [object, JSON.stringify(told)], () => told)
     }
     for (const key of gone) {
       this.#seen.delete(key)

@@ -8,13 +8,11 @@ import type { Log } from '../../src/world/log.ts'
 import type { Settings } from '../cli/options.ts'
 import type { SelfSigned } from './certificate.ts'
 import { describe, renewed, servingNames, whyNotServing } from './certificate.ts'
+import type { Pair } from './serving-secret.ts'
 
 const POLL = 2_000 // ms between looks at certificate files; a look is two stats, and sees through the symbolic links of mounted Secrets
 const RENEWAL_CHECK = 6 * 60 * 60 * 1000 // ms between looks at when a self-signed certificate ends
 const MAX_PEM_BYTES = 256 * 1024 // a chain of a few certificates takes 10 KiB
-
-/** A certificate chain and its key, PEM. */
-type Pair = { readonly certificate: string; readonly key: string }
 
 /** The serving certificate of the webhook, whatever it comes from. */
 export type ServingCertificate = {
@@ -36,13 +34,15 @@ export type CertificateSettings = Pick<
   'tlsCert' | 'tlsKey' | 'tlsFolder' | 'tlsMinVersion' | 'serviceName' | 'systemNamespace' | 'address'
 >
 
-/** The certificate of `--tls-cert`, else a self-signed one that is kept in a folder. */
+/** The certificate of `--tls-cert`, else `pair`, which whoever gave it exchanges, else a self-signed one that is kept in a folder. */
 export async function openCertificate(
   settings: CertificateSettings,
   environment: Readonly<Record<string, string | undefined>>,
   log: Log,
+  pair?: Pair,
 ): Promise<Opened> {
   const { tlsCert, tlsKey } = settings
+  if (pair) return { ok: true, certificate: given(pair, settings) }
   if (tlsCert !== undefined && tlsKey !== undefined) return fromFiles(tlsCert, tlsKey, settings, log)
   return { ok: true, certificate: await selfSigned(settings, environment, log) }
 }
@@ -52,16 +52,9 @@ export function contextOf({ certificate, key }: Pair, { tlsMinVersion }: Pick<Se
   return { cert: certificate, key, minVersion: tlsMinVersion === '1.2' ? 'TLSv1.2' : 'TLSv1.3' }
 }
 
-/** The pair in a Secret as the sigstore policy controller keeps it (`webhook-certs`), or undefined where there is none that serves. */
-export function pairOfSecret(secret: object | undefined): Pair | undefined {
-  const data: unknown = (secret as { data?: unknown } | undefined)?.data
-  if (typeof data !== 'object' || data === null) return undefined
-  const text = (key: string): string => {
-    const value = (data as Record<string, unknown>)[key]
-    return typeof value === 'string' ? Buffer.from(value, 'base64').toString('utf8') : ''
-  }
-  const pair = { certificate: text('server-cert.pem'), key: text('server-key.pem') }
-  return pair.certificate !== '' && whyNotServing(pair.certificate, pair.key) === undefined ? pair : undefined
+function given(pair: Pair, settings: CertificateSettings): ServingCertificate {
+  const { ends } = describe(pair.certificate)
+  return { context: contextOf(pair, settings), ca: undefined, caFile: undefined, ends, follow: () => undefined, close: () => undefined }
 }
 
 async function fromFiles(certFile: string, keyFile: string, settings: CertificateSettings, log: Log): Promise<Opened> {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Reason } from '../verdict/reason.ts'
+import type { Code, Reason } from '../verdict/reason.ts'
 import { sentenceOf } from '../verdict/reason.ts'
 import type { Policy } from './policy.ts'
 import { isObject } from './shape.ts'
@@ -75,20 +75,18 @@ export function whyNotReady(status: unknown): { readonly reason: string; readonl
 
 /**
  * The steps of a policy. A key that cannot be had fails the first; of what else it cannot carry out, whatever the policy says as a whole is
- * told in the last. What one of several authorities lacks leaves the policy in force: the authority refuses, and says so when it is asked.
+ * told in the last. What else one of several authorities lacks leaves the policy in force: the authority refuses, and says so when it is asked.
  */
 export function stepsOf(policy: Policy): Steps {
-  const whole = policy.refuses
-  const keys = whole.filter((r) => KEYS.has(r.code))
-  const texts = whole.filter((r) => POLICIES.has(r.code))
-  const others = whole.filter((r) => !KEYS.has(r.code) && !POLICIES.has(r.code))
+  const all = [...policy.refuses, ...policy.authorities.flatMap((a) => a.refuses)]
+  const keys = all.filter((r) => KEYS.has(r.code))
+  const others = policy.refuses.filter((r) => !KEYS.has(r.code))
   const step = (reasons: readonly Reason[]): Step =>
-    reasons.length === 0 ? 'done' : { failed: bounded(reasons.map(sentenceOf).join('; ')) }
-  return { keys: step(keys), policies: step(texts), inForce: step(others) }
+    reasons.length === 0 ? 'done' : { failed: bounded([...new Set(reasons.map(sentenceOf))].join('; ')) }
+  return { keys: step(keys), policies: 'done', inForce: step(others) }
 }
 
-const KEYS: ReadonlySet<string> = new Set(['key-unusable'])
-const POLICIES: ReadonlySet<string> = new Set([])
+const KEYS: ReadonlySet<Code> = new Set(['key-unusable', 'kms-key-unknown', 'kms-key-wrong'])
 
 /** The keys that a policy brings itself, and which they are. */
 export function keysOf(policy: Policy): Pick<InForce, 'keys' | 'hash'> {

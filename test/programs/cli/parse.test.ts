@@ -61,10 +61,10 @@ test('the command line wins over the environment, and an empty variable is none'
 })
 
 test('what has no meaning here is accepted and noted, never silently', () => {
-  const given = ['--webhook-name', 'policy.sigstore.dev', '--disable-tuf', '-v', '4', '--policy-resync-period=10h']
+  const given = ['--kube-api-qps', '5', '--disable-tuf', '-v', '4', '--policy-resync-period=10h']
   const parsed = parse('serve', given, { METRICS_DOMAIN: 'sigstore.dev/policy', POD_NAME: 'webhook-1' })
   const names = parsed.ok ? parsed.notes.map((n) => n.setting) : []
-  deepEqual(names, ['--webhook-name', '--disable-tuf', '-v', '--policy-resync-period', 'METRICS_DOMAIN'])
+  deepEqual(names, ['--kube-api-qps', '--disable-tuf', '-v', '--policy-resync-period', 'METRICS_DOMAIN'])
 })
 
 for (const [command, given, text] of [

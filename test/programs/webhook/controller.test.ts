@@ -8,15 +8,25 @@ import { FakeCluster } from '../../../fakes/cluster.ts'
 import { Controller, type ControllerSettings } from '../../../programs/webhook/controller.ts'
 import { followPolicies } from '../../../programs/webhook/policies.ts'
 import { openMetrics } from '../../../programs/webhook/prometheus.ts'
+import { startWebhook } from '../../../programs/webhook/start.ts'
 import { openKubernetes } from '../../../src/world/kubernetes.ts'
 import { silent } from '../../../src/world/log.ts'
 import { together } from '../../../src/world/outside.ts'
+import { allowing, post, review } from './client.ts'
 
 const settings: ControllerSettings = {
   systemNamespace: 'cosign-system',
+  readOnly: false,
   disableHa: false,
   podName: undefined,
   leaderElectionConfigMap: 'config-leader-election',
+  tlsCert: undefined,
+  tlsFolder: undefined,
+  serviceName: 'webhook',
+  certificateOverlap: 300,
+  webhookName: 'policy.sigstore.dev',
+  mutatingWebhookName: 'defaulting.clusterimagepolicy.sigstore.dev',
+  validatingWebhookName: 'validating.clusterimagepolicy.sigstore.dev',
 }
 const policy = (name: string, more: object = {}) => ({
   kind: 'ClusterImagePolicy',
@@ -32,7 +42,7 @@ async function started(t: TestContext, before: (fake: FakeCluster) => void = () 
 }
 
 /** What `serve` runs in a cluster, without the server. */
-async function replica(t: TestContext, fake: FakeCluster, podName: string, more: Partial<ControllerSettings> = {}) {
+async function replica(t: TestContext, fake: FakeCluster, podName: string, more: Partial<ControllerSettings> = {}, isServing = false) {
   const folder = await mkdtemp(join(tmpdir(), 'controller-'))
   await writeFile(join(folder, 'config'), fake.kubeconfig())
   const cluster = await openKubernetes({
@@ -51,7 +61,36 @@ async function replica(t: TestContext, fake: FakeCluster, podName: string, more:
     leaseTimes: { duration: 1_000, deadline: 600, retry: 50 },
   })
   followPolicies(cluster, together(), 'cosign-system', silent, metrics, (now, objects) => controller.compiled(now, objects))
-  controller.start()
+  const serving = { port: 0 }
+  if (isServing) {
+    const started = await startWebhook(
+      {
+        address: '127.0.0.1',
+        port: 0,
+        metricsAddress: undefined,
+        metricsPort: 0,
+        probePort: undefined,
+        tlsCert: undefined,
+        tlsKey: undefined,
+        tlsFolder: undefined,
+        tlsMinVersion: '1.3',
+        serviceName: 'webhook',
+        systemNamespace: 'cosign-system',
+      },
+      {
+        answerers: new Map([['/validations', async (body) => allowing(body)]]),
+        readiness: () => ({ ready: true }),
+        log: silent,
+        metrics,
+        environment: {},
+        pair: await controller.firstPair(),
+      },
+    )
+    if (!started.ok) throw new Error(started.text)
+    t.after(() => started.webhook.stop(0, 0))
+    controller.start(started.webhook)
+    serving.port = started.webhook.port
+  } else controller.start({ use: () => undefined })
   let isClosed = false
   /** As when the process is killed. */
   const kill = async (): Promise<void> => {
@@ -64,7 +103,7 @@ async function replica(t: TestContext, fake: FakeCluster, podName: string, more:
     await kill()
     await rm(folder, { recursive: true })
   })
-  return { controller, metrics, kill }
+  return { controller, metrics, kill, port: serving.port }
 }
 
 const statusOf = (fake: FakeCluster, name: string) => {
@@ -146,4 +185,88 @@ test('a single replica may write without a Lease', async (t) => {
   equal(controller.isLeading, true)
   await until('a status', () => statusOf(fake, 'p')?.observedGeneration === 1)
   deepEqual(leases(fake), [])
+})
+
+const CONFIGURATION = {
+  kind: 'ValidatingWebhookConfiguration',
+  metadata: { name: 'policy.sigstore.dev' },
+  webhooks: [{ name: 'policy.sigstore.dev', clientConfig: { service: { name: 'webhook', namespace: 'cosign-system' } } }],
+}
+const bundleIn = (fake: FakeCluster): string | undefined => {
+  const at = fake.store.locate('/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations')!
+  const object = fake.store.get(at.resource, '', 'policy.sigstore.dev') as unknown as typeof CONFIGURATION
+  const { caBundle } = object.webhooks[0]!.clientConfig as { caBundle?: string }
+  return caBundle === undefined ? undefined : Buffer.from(caBundle, 'base64').toString()
+}
+const LAG = 150 // ms after which an API server notices a configuration that changed
+
+test('CA and certificate are exchanged without a refused connection, by API servers that are late to hear of it too', async (t) => {
+  const fake = await started(t, (f) => f.store.put(CONFIGURATION))
+  const replicas = [await replica(t, fake, 'a', {}, true), await replica(t, fake, 'b', {}, true)]
+  await until('the API server is told', () => bundleIn(fake) !== undefined)
+  await until('all serve', () => replicas.every((r) => r.controller.waitingFor().length === 0))
+  await wait(LAG)
+
+  const told: { readonly at: number; readonly bundle: string | undefined }[] = [{ at: -Infinity, bundle: bundleIn(fake) }]
+  const bundles = new Set<string>()
+  const refusals: string[] = []
+  let answered = 0
+  let isOver = false
+  const apiServer = async (): Promise<void> => {
+    for (let n = 0; !isOver; n++) {
+      const now = performance.now()
+      if (told.at(-1)?.bundle !== bundleIn(fake)) told.push({ at: now, bundle: bundleIn(fake) })
+      const ca = told.findLast(({ at }) => at <= now - LAG)?.bundle ?? ''
+      bundles.add(ca)
+      const { port } = replicas[n % 2]!
+      const options = { ca, servername: 'webhook.cosign-system.svc' }
+      await post(port, '/validations?timeout=10s', review('u'), undefined, options).then(
+        ({ status }) => (status === 200 ? answered++ : refusals.push(`HTTP ${status}`)),
+        (error: Error) => refusals.push(error.message),
+      )
+      await wait(2)
+    }
+  }
+  const running = apiServer()
+
+  for (const value of ['1', '2']) {
+    const secrets = fake.store.locate('/api/v1/namespaces/cosign-system/secrets')!
+    const secret = fake.store.get(secrets.resource, 'cosign-system', 'webhook-certs')!
+    const before = bundleIn(fake)!
+    fake.store.put({ ...secret, metadata: { ...secret.metadata, annotations: { 'policy.sigstore.dev/refresh': value } } })
+    await until('another CA alone is told', () => {
+      const now = bundleIn(fake)!
+      return now !== before && now.split('BEGIN CERTIFICATE').length === 2
+    })
+    fake.store.remove('Secret', 'cosign-system', 'webhook-certs')
+    await wait(2 * LAG)
+  }
+  isOver = true
+  await running
+  deepEqual(refusals, [])
+  equal(bundles.size, 5)
+  equal(answered > 50, true)
+})
+
+test('with a certificate of one’s own neither the Secret nor the CA is touched, and rules are', async (t) => {
+  const fake = await started(t, (f) => f.store.put(CONFIGURATION))
+  const { controller } = await replica(t, fake, 'one', { tlsCert: '/tls.crt' })
+  equal(await controller.firstPair(), undefined)
+  await until('it is brought up to date', () => fake.count('update', 'validatingwebhookconfigurations') === 1)
+  equal(bundleIn(fake), undefined)
+  deepEqual(
+    fake.requests.filter((r) => r.resource === 'secrets' && r.verb !== 'list' && r.verb !== 'watch'),
+    [],
+  )
+})
+
+test('with --read-only nothing is written', async (t) => {
+  const fake = await started(t, (f) => {
+    f.store.put(policy('p'))
+    f.store.put(CONFIGURATION)
+  })
+  const { version } = fake.store
+  const { controller } = await replica(t, fake, 'one', { readOnly: true })
+  await wait(300)
+  deepEqual([controller.isLeading, fake.store.version], [false, version])
 })

@@ -25,7 +25,7 @@ async function cluster(t: TestContext, tell?: Tell) {
   const statuses = new Statuses({
     api,
     log: silent,
-    ...(tell && { tell }),
+    ...(tell && { tell: () => tell }),
     turned: (kind, object, why) => turned.push([kind, (object['metadata'] as { name: string }).name, why?.message]),
     times: { firstPause: 10, longestPause: 50 },
   })

@@ -1,11 +1,11 @@
-import { deepEqual, equal, match, notEqual, ok } from 'node:assert/strict'
+import { deepEqual, equal, match, notEqual, ok, rejects } from 'node:assert/strict'
 import { chmod, mkdtemp, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { renewed } from '../../../programs/webhook/certificate.ts'
 import type { CertificateSettings } from '../../../programs/webhook/tls.ts'
-import { openCertificate, pairOfSecret } from '../../../programs/webhook/tls.ts'
+import { openCertificate } from '../../../programs/webhook/tls.ts'
 import { silent } from '../../../src/world/log.ts'
 import { certificate, keeping } from './client.ts'
 
@@ -140,17 +140,11 @@ async function until(isSo: () => boolean, meanwhile: () => void): Promise<void> 
   }
 }
 
-test('the Secret webhook-certs is served when it holds a pair', () => {
-  const base64 = (text: string): string => Buffer.from(text).toString('base64')
-  const data = { 'server-cert.pem': base64(certificate.certificate), 'server-key.pem': base64(certificate.key) }
-  deepEqual(pairOfSecret({ data }), { certificate: certificate.certificate, key: certificate.key })
-  for (const none of [
-    undefined,
-    {},
-    { data: null },
-    { data: {} },
-    { data: { ...data, 'server-key.pem': base64(certificate.caKey) } },
-    { data: { 'server-cert.pem': 1 } },
-  ])
-    equal(pairOfSecret(none), undefined)
+test('a pair that somebody else keeps is served as it is, and no folder is written', async (t) => {
+  const tlsFolder = join(await folder(t), 'none')
+  const opened = await openCertificate({ ...settings, tlsFolder }, {}, silent, certificate)
+  if (!opened.ok) throw new Error(opened.text)
+  deepEqual(opened.certificate.context, { cert: certificate.certificate, key: certificate.key, minVersion: 'TLSv1.3' })
+  deepEqual([opened.certificate.ca, opened.certificate.caFile], [undefined, undefined])
+  await rejects(stat(tlsFolder))
 })
