@@ -2,6 +2,7 @@ import type { Cluster } from '../../src/world/cluster.ts'
 import type { Log } from '../../src/world/log.ts'
 import { ManifestError, openManifests } from '../../src/world/manifests.ts'
 import type { Metrics } from '../../src/world/metrics.ts'
+import { Pressure } from '../../src/world/pressure.ts'
 import type { Registry } from '../../src/world/registry.ts'
 import type { Settings } from '../cli/options.ts'
 import type { Note } from '../cli/parse.ts'
@@ -39,7 +40,9 @@ export async function serve(settings: Settings, notes: readonly Note[]): Promise
   const cluster = await openCluster(settings, inCluster, log)
   if (typeof cluster === 'string') return notStarted(cluster, log)
   metrics.watchContact(() => cluster.lastContactAge())
-  const outside = await openOutside(settings, cluster, log, metrics)
+  const pressure = new Pressure()
+  metrics.watchPressure(pressure)
+  const outside = await openOutside(settings, cluster, log, metrics, pressure)
   if (typeof outside === 'string') {
     await cluster.close()
     return notStarted(outside, log)
@@ -51,7 +54,16 @@ export async function serve(settings: Settings, notes: readonly Note[]): Promise
   const snapshot = followPolicies(cluster, followed.outside, settings.systemNamespace, log, metrics, (now, objects) =>
     controller?.compiled(now, objects),
   )
-  const { around, registrar } = await reach(settings, cluster, snapshot, metrics, process.env, registry, () => followed.outside.known())
+  const { around, registrar } = await reach(
+    settings,
+    cluster,
+    snapshot,
+    metrics,
+    process.env,
+    registry,
+    () => followed.outside.known(),
+    () => pressure.level(),
+  )
 
   const readiness = readinessOf(cluster, followed, controller)
 
@@ -63,6 +75,7 @@ export async function serve(settings: Settings, notes: readonly Note[]): Promise
     log,
     metrics,
     tracing: await openTracing(),
+    pressure,
     environment: process.env,
   })
   if (!start.ok) {
@@ -111,9 +124,10 @@ async function openOutside(
   cluster: Cluster,
   log: Log,
   metrics: Metrics,
+  pressure: Pressure,
 ): Promise<{ readonly registry: Registry; readonly followed: FollowedOutside } | string> {
   try {
-    const registry = await openRegistry(settings, metrics, process.env)
+    const registry = await openRegistry(settings, metrics, process.env, () => pressure.level() === 'critical')
     return { registry, followed: await followOutside(settings, cluster, registry, log, metrics) }
   } catch (error) {
     return error instanceof Error ? error.message : String(error)

@@ -8,17 +8,23 @@ const MAX_CONNECTIONS = 256
 
 /**
  * Plain http for Prometheus and the kubelet, not yet listening: `/metrics`, `/healthz` and `/readyz`, the two last also under the names
- * `/health` and `/readiness`. What is ready may change; what is alive is alive as long as it answers.
+ * `/health` and `/readiness`. What is ready may change; what is alive is alive as long as it answers, and is not stuck.
  */
-export function openProbes(readiness: () => Readiness, metrics: Metrics): Server {
+export function openProbes(readiness: () => Readiness, metrics: Metrics, isStuck: () => boolean = () => false): Server {
   const server = createServer({ requestTimeout: REQUEST_TIMEOUT, headersTimeout: REQUEST_TIMEOUT }, (request, response) => {
-    void answer(request, response, readiness, metrics)
+    void answer(request, response, readiness, metrics, isStuck)
   })
   server.maxConnections = MAX_CONNECTIONS
   return server
 }
 
-async function answer(request: IncomingMessage, response: ServerResponse, readiness: () => Readiness, metrics: Metrics): Promise<void> {
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  readiness: () => Readiness,
+  metrics: Metrics,
+  isStuck: () => boolean,
+): Promise<void> {
   const say = (status: number, text: string, type = 'text/plain; charset=utf-8'): void => {
     response.writeHead(status, { 'Content-Type': type, 'Cache-Control': 'no-store' }).end(text)
   }
@@ -26,7 +32,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, readin
   switch ((request.url ?? '').split('?', 1)[0]) {
     case '/healthz':
     case '/health':
-      return say(200, 'ok\n')
+      return isStuck() ? say(503, 'there has been too little memory for a minute\n') : say(200, 'ok\n')
     case '/readyz':
     case '/readiness': {
       const state = readiness()

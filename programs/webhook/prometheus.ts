@@ -145,6 +145,14 @@ export function openMetrics(): Metrics {
       })
       latency.observe({ path: known }, seconds)
     },
+    watchUnderWay(number) {
+      const gauge: Gauge = new Gauge({
+        name: 'sealgate_requests_under_way',
+        help: 'Requests that are being answered now',
+        registers,
+        collect: () => gauge.set(number()),
+      })
+    },
     turnedAway: (status) => away.inc({ status }),
     decided: (tally) => decisions.inc(byPolicy.labelsOf(tally)),
     staged: (stage, seconds) => stages.observe({ stage }, seconds),
@@ -188,6 +196,20 @@ export function openMetrics(): Metrics {
       kmsKeys.set({ state: 'in-force' }, inForce)
       kmsKeys.set({ state: 'stale' }, stale)
       kmsKeys.set({ state: 'broken' }, broken)
+    },
+    watchPressure(pressure) {
+      const limit: Gauge = new Gauge({
+        name: 'sealgate_memory_limit_bytes',
+        help: "Memory that the process may have: its container's, else the machine's",
+        registers,
+        collect: () => limit.set(pressure.limit),
+      })
+      const level: Gauge = new Gauge({
+        name: 'sealgate_memory_pressure',
+        help: '1 while further requests are refused for want of memory, 2 while nothing further is fetched either',
+        registers,
+        collect: () => level.set({ none: 0, high: 1, critical: 2 }[pressure.level()]),
+      })
     },
     watchContact(age) {
       const gauge: Gauge = new Gauge({

@@ -7,6 +7,7 @@ import { CredentialSource } from '../../src/world/credentials.ts'
 import { readDockerConfigs } from '../../src/world/docker-config.ts'
 import { Memory } from '../../src/world/memory.ts'
 import type { Metrics } from '../../src/world/metrics.ts'
+import type { PressureLevel } from '../../src/world/pressure.ts'
 import { WorldRegistrar } from '../../src/world/registrar.ts'
 import { Registry, registryOptions } from '../../src/world/registry.ts'
 import { WorldAround } from '../../src/world/surroundings.ts'
@@ -15,13 +16,14 @@ import type { Settings } from '../cli/options.ts'
 const MAX_PASS_BYTES = 16 * 1024 * 1024 // 10,000 images under three policies each take about 12 MB
 const MAX_CONTENT_BYTES = 32 * 1024 * 1024 // payloads are some 250 bytes, bundles some 10 KiB
 
-/** Registries, and what else is asked over HTTP, with the options given. Rejects with a sentence for the operator. */
+/** Registries, and what else is asked over HTTP, with the options given. `isShort`: whether there is no memory for a further answer. Rejects with a sentence for the operator. */
 export async function openRegistry(
   settings: Settings,
   metrics: Metrics,
   environment: Readonly<Record<string, string | undefined>>,
+  isShort: () => boolean = () => false,
 ): Promise<Registry> {
-  return new Registry(await registryOptions(settings, environment, metrics))
+  return new Registry({ ...(await registryOptions(settings, environment, metrics)), isShort })
 }
 
 /** What an answer may reach: `registry`, else one that is opened with the options given; the cluster's credentials, and memory. */
@@ -33,6 +35,7 @@ export async function reach(
   environment: Readonly<Record<string, string | undefined>>,
   opened?: Registry,
   outside: () => Outside = nothingFetched,
+  pressure: () => PressureLevel = () => 'none',
 ): Promise<{ around: WorldAround; registrar: WorldRegistrar; registry: Registry }> {
   const registry = opened ?? (await openRegistry(settings, metrics, environment))
   const credentials = new CredentialSource({
@@ -45,6 +48,7 @@ export async function reach(
     maxPassBytes: MAX_PASS_BYTES,
     maxContentBytes: MAX_CONTENT_BYTES,
     count: (what, hit) => metrics.remembered(what, hit),
+    pressure,
   })
   metrics.watchMemory(() => memory.held())
   const at = settings.at?.getTime()

@@ -7,6 +7,7 @@ import type { Reason } from '../../src/verdict/reason.ts'
 import { sentenceOf } from '../../src/verdict/reason.ts'
 import type { Log } from '../../src/world/log.ts'
 import type { Metrics } from '../../src/world/metrics.ts'
+import type { PressureLevel } from '../../src/world/pressure.ts'
 import { targetOf } from './budget.ts'
 import { refusal } from './refusal.ts'
 import type { Trace, Tracing } from './trace.ts'
@@ -25,7 +26,13 @@ export type About = {
 }
 
 /** `body` is JSON when `status` is 200, else text without its last line break. */
-export type Answer = { readonly status: number; readonly body: string; readonly about?: About }
+export type Answer = {
+  readonly status: number
+  readonly body: string
+  readonly about?: About
+  /** What a refusal that is none of a judgement is counted as. */
+  readonly countedAs?: number
+}
 
 /** Answers one request. `deadline.at` is on the clock of `performance.now()`. A rejection is a bug: the request is refused, the process serves on. */
 export type Answerer = (body: Buffer, deadline: Deadline, trace?: Trace) => Promise<Answer>
@@ -42,12 +49,17 @@ export type Serving = {
   readonly closing: () => boolean
   readonly log: Log
   readonly metrics: Metrics
+  /** How near the process is to the memory that it may have, in bytes. Without it there is always enough. */
+  readonly pressure?: { level(): PressureLevel; readonly limit: number } | undefined
   /** Undefined: nobody wants spans. */
   readonly tracing?: Tracing | undefined
 }
 
 const MAX_BODY_BYTES = 8 * 1024 * 1024 // an object of at most 3 MiB (the API server's limit), the old one, and the envelope
 const MAX_HELD_BYTES = 128 * 1024 * 1024 // of all bodies under way together: what slow or hostile clients can make us hold
+const HELD_SHARE = 1 / 8 // of the memory that the process may have, where that is less
+const LARGE_BODY_BYTES = 64 * 1024 // no Pod of the ordinary kind; read, an object takes up to ten times its bytes for as long as it is judged
+const FEW = 4 // requests under way beside which one with a large body is taken however little memory there is: else it never would be
 const MAX_CONNECTIONS = 4096 // an API server opens a few dozen
 const MAX_HEADER_BYTES = 16 * 1024
 const HEADERS_TIMEOUT = 10_000 // ms for a request's head: a client that dribbles it is dropped
@@ -80,10 +92,14 @@ export function openServer(serving: Serving): Server {
 
 class Handling {
   readonly #serving: Serving
+  readonly #maxHeld: number
   #held = 0
+  #underWay = 0
 
   constructor(serving: Serving) {
     this.#serving = serving
+    serving.metrics.watchUnderWay(() => this.#underWay)
+    this.#maxHeld = Math.min(MAX_HELD_BYTES, (serving.pressure?.limit ?? Infinity) * HELD_SHARE)
   }
 
   /** The checks stand in the order of the specification. */
@@ -132,7 +148,7 @@ class Handling {
       this.#held += chunk.length
       chunks.push(chunk)
       if (bytes > MAX_BODY_BYTES) refuse(413, tooLong)
-      else if (this.#held > MAX_HELD_BYTES) refuse(503, 'too many requests are under way')
+      else if (this.#held > this.#maxHeld) refuse(503, 'too many requests are under way')
     })
     request.on('end', () => {
       if (!refused) then(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, bytes))
@@ -150,6 +166,9 @@ class Handling {
       clearTimeout(alarm)
       this.#send(asked, answer, response)
     }
+    if (body.length > LARGE_BODY_BYTES && this.#underWay >= FEW && (this.#serving.pressure?.level() ?? 'none') !== 'none')
+      return this.#send(asked, refused(body, { code: 'under-pressure' }, 429), response)
+    this.#underWay++
     // Only an answerer that does not keep its deadline is overtaken: a refusal in time says more than the API server's «context deadline exceeded».
     const alarm = setTimeout(() => {
       isLate = true
@@ -166,19 +185,23 @@ class Handling {
       answerer(body, { at: useful }, trace)
         .then(give)
         .catch(failed)
-        .finally(() => (isLate ? this.#serving.metrics.cameToAnEnd() : undefined))
+        .finally(() => {
+          this.#underWay--
+          if (isLate) this.#serving.metrics.cameToAnEnd()
+        })
     } catch (error) {
+      this.#underWay--
       failed(error)
     }
   }
 
-  #send({ path, arrived, trace }: AskedOf, { status, body, about }: Answer, response: ServerResponse): void {
+  #send({ path, arrived, trace }: AskedOf, { status, body, about, countedAs }: Answer, response: ServerResponse): void {
     const { log, metrics } = this.#serving
     if (status === 200) response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) }).end(body)
     else sayText(response, status, body)
     const milliseconds = performance.now() - arrived
     if (about) metrics.requested(path, about.operation, about.kind, about.allowed, milliseconds / 1000)
-    else metrics.turnedAway(status)
+    else metrics.turnedAway(countedAs ?? status)
     trace?.end(about ? attributesOf(about) : {}, status !== 200)
     log.info('request', { path, status, ms: Math.round(milliseconds * 100) / 100, ...about })
   }
@@ -223,5 +246,5 @@ const MAX_SHOWN = 200 // characters of a path that the log repeats
 
 function refused(body: Buffer, reason: Reason, status: number): Answer {
   const text = refusal(body, reason)
-  return text === undefined ? { status, body: sentenceOf(reason) } : { status: 200, body: text }
+  return text === undefined ? { status, body: sentenceOf(reason) } : { status: 200, body: text, countedAs: status }
 }

@@ -2,6 +2,7 @@ import type { Server as PlainServer } from 'node:http'
 import type { Server } from 'node:https'
 import type { Log } from '../../src/world/log.ts'
 import type { Metrics } from '../../src/world/metrics.ts'
+import type { Pressure } from '../../src/world/pressure.ts'
 import type { Settings } from '../cli/options.ts'
 import { describe } from './certificate.ts'
 import { Draining } from './drain.ts'
@@ -36,6 +37,7 @@ export type WebhookParts = {
   readonly log: Log
   readonly metrics: Metrics
   readonly tracing?: Tracing | undefined
+  readonly pressure?: Pressure
   readonly environment: Readonly<Record<string, string | undefined>>
   /** What to serve with at first, where it is exchanged with `use`. */
   readonly pair?: Pair | undefined
@@ -67,9 +69,17 @@ export async function startWebhook(settings: WebhookSettings, parts: WebhookPart
   const { certificate } = opened
   const draining = new Draining()
   const readiness = (): Readiness => (draining.isDraining() ? { ready: false, text: 'shutting down' } : parts.readiness())
-  const server = openServer({ ...parts, tls: certificate.context, readiness, closing: () => draining.isDraining() })
+  const { pressure } = parts
+  const server = openServer({
+    ...parts,
+    pressure: pressure && { level: () => pressure.level(), limit: pressure.limit },
+    tls: certificate.context,
+    readiness,
+    closing: () => draining.isDraining(),
+  })
   draining.watch(server)
-  const probes = openProbes(readiness, metrics)
+  const isStuck = (): boolean => pressure?.isLasting() ?? false
+  const probes = openProbes(readiness, metrics, isStuck)
   const servers: (Server | PlainServer)[] = [server, probes]
   const close = (): void => {
     certificate.close()
@@ -87,7 +97,7 @@ export async function startWebhook(settings: WebhookSettings, parts: WebhookPart
   )
   if (!metricsAt.ok) return (close(), metricsAt)
   if (settings.probePort !== undefined) {
-    const further = openProbes(readiness, metrics)
+    const further = openProbes(readiness, metrics, isStuck)
     const opened = await listenOn(further, settings.address, settings.probePort, '--probe-port', false)
     // The metrics port answers the same, so this one is worth a warning and no more.
     if (opened.ok) servers.push(further)

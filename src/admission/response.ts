@@ -14,9 +14,10 @@ export type AdmissionAnswer = {
       readonly metadata: {}
       readonly status: 'Failure'
       readonly message: string
-      readonly reason: 'BadRequest'
-      readonly code: 400
-    }
+    } & (
+      | { readonly reason: 'BadRequest'; readonly code: 400 }
+      | { readonly reason: 'TooManyRequests'; readonly code: 429; readonly details: { readonly retryAfterSeconds: number } }
+    )
     /** One line each. */
     readonly warnings?: readonly string[]
     readonly patchType?: 'JSONPatch'
@@ -31,11 +32,15 @@ export function allowed(review: Review, warnings: readonly string[] = [], codes:
   return answer(review, { allowed: true, ...said(warnings, codes) })
 }
 
+/** How the API server itself turns away whom it has no room for; clients of Kubernetes try again by themselves after so many seconds. */
+export const TRY_AGAIN = { reason: 'TooManyRequests', code: 429, details: { retryAfterSeconds: 1 } } as const
+
 /** Refused with `message`, which kubectl prints after `admission webhook "…" denied the request: `. */
 export function denied(review: Review, message: string, warnings: readonly string[] = [], codes: readonly string[] = []): AdmissionAnswer {
+  const isShort = codes.includes('under-pressure') || codes.includes('registry-not-asked')
   return answer(review, {
     allowed: false,
-    status: { metadata: {}, status: 'Failure', message, reason: 'BadRequest', code: 400 },
+    status: { metadata: {}, status: 'Failure', message, ...(isShort ? TRY_AGAIN : ({ reason: 'BadRequest', code: 400 } as const)) },
     ...said(warnings, codes),
   })
 }

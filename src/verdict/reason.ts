@@ -133,11 +133,13 @@ export const catalogue = {
   'registry-rate-limited': row<{ text: string }>('unknown', (f) => f.text, 'the registry limits requests: use credentials or a mirror, and try again'),
   'registry-malformed': row<{ text: string }>('unknown', (f) => f.text, 'the registry, or something between, answers what is not a registry\'s answer: look at the URL'),
   'registry-address-refused': row<{ text: string }>('unknown', (f) => f.text, 'the address is one that a registry never has (link-local or cloud metadata)'),
+  'registry-not-asked': row<{ text: string }>('unknown', (f) => f.text, 'try again; when it comes again, give the controller a higher memory limit or more replicas'),
   'registry-absent': row<{ text: string }>('fail', (f) => f.text, 'the repository, tag or blob does not exist'),
 
   // — the request
   'credentials-unreadable': row<{ text: string }>('unknown', (f) => f.text, 'let the controller read the Secret or ServiceAccount that the message names'),
   'deadline': row('unknown', () => 'context was canceled before validation completed', 'try again: what was verified so far is remembered'),
+  'under-pressure': row('unknown', () => 'too much memory is in use: try again', 'try again; when it comes again, give the controller a higher memory limit or more replicas'),
   'internal-error': row('unknown', () => 'an internal error; the log has the stack', 'report the stack that the controller logged'),
 } as const satisfies Record<string, Row<never>>
 

@@ -3,6 +3,7 @@ import type { Judged } from '../admit.ts'
 import type { Digest } from '../image/digest.ts'
 import type { Decision } from '../verdict/decision.ts'
 import type { Held } from './metrics.ts'
+import type { PressureLevel } from './pressure.ts'
 import { Slots } from './slots.ts'
 
 const ENTRY_OVERHEAD = 250 // bytes of a map entry besides its key, measured over 100,000 entries
@@ -19,6 +20,8 @@ export type MemoryOptions = {
   readonly maxContentBytes: number
   /** Counts hits and misses; `what` is one of a few fixed names. */
   readonly count?: (what: 'pass' | 'content' | 'tag', hit: boolean) => void
+  /** How near the process is to the memory that it may have. */
+  readonly pressure?: () => PressureLevel
 }
 
 /**
@@ -31,6 +34,7 @@ export class Memory {
   readonly #tags = new LRUCache<string, Digest>({ max: MAX_TAGS })
   readonly #running = new Map<string, Promise<unknown>>()
   readonly #count: NonNullable<MemoryOptions['count']>
+  readonly #pressure: NonNullable<MemoryOptions['pressure']>
   /** What fetches a large blob takes a slot first: whoever may create Pods chooses how many there are, and how large. */
   readonly large = new Slots(MAX_LARGE, MAX_LARGE_WAITING)
 
@@ -42,6 +46,7 @@ export class Memory {
       sizeCalculation: (bytes, key) => bytes.byteLength + key.length + ENTRY_OVERHEAD,
     })
     this.#count = options.count ?? (() => {})
+    this.#pressure = options.pressure ?? (() => 'none')
   }
 
   /** Answers a remembered pass, joins the same work under way, or does it. Only a pass is kept, for `ttl` ms and not past what it rests on; 0 keeps nothing. */
@@ -77,6 +82,13 @@ export class Memory {
   /** Keeps a tag's digest for `ttl` ms; 0 keeps nothing. */
   keepTag(key: string, digest: Digest, ttl: number): void {
     if (ttl > 0) this.#tags.set(key, digest, { ttl })
+  }
+
+  /** How near the process is to the memory that it may have. Under pressure, what could be fetched again is given up at once. */
+  pressure(): PressureLevel {
+    const level = this.#pressure()
+    if (level !== 'none') this.#content.clear()
+    return level
   }
 
   /** What it holds now: passes and content in bytes, tags by number. */

@@ -1,4 +1,5 @@
 import type { Tally } from '../verdict/tally.ts'
+import type { PressureLevel } from './pressure.ts'
 
 /** What a registry's host is to us; transparency logs and TUF repositories are counted beside them. Never its name: names come from whoever creates a Pod, and a label for each would fill the memory. */
 export type HostClass = 'mirror' | 'public' | 'private' | 'loopback' | 'log' | 'tuf' | 'cloud'
@@ -30,6 +31,8 @@ export type TrustShown = {
 export interface Metrics {
   /** A request that the webhook answered. `kind` and `operation` may come from outside: what is not handled is `other`. */
   requested(path: string, operation: string, kind: string, allowed: boolean, seconds: number): void
+  /** Asked at each scrape: requests that are being answered. */
+  watchUnderWay(requests: () => number): void
   /** A request refused before it was read, by its HTTP status. */
   turnedAway(status: number): void
   /** One answer of one policy about one image. Names of policies are those of the cluster's operator, and a bounded number of them are told apart. */
@@ -54,6 +57,8 @@ export interface Metrics {
   kmsRead(service: 'aws' | 'google' | 'azure' | 'vault', outcome: KmsOutcome): void
   /** Keys of key management services that policies name; `stale` ones are in force, though they could not be read again. */
   kmsKeys(inForce: number, stale: number, broken: number): void
+  /** Asked at each scrape: how near the process is to the memory that it may have, in bytes. */
+  watchPressure(pressure: { level(): PressureLevel; readonly limit: number }): void
   /** Asked at each scrape: milliseconds since the API server was last heard of. */
   watchContact(age: () => number): void
   /** Seconds since 1970 at which the serving certificate ends. */
@@ -70,6 +75,7 @@ const nothing = (): void => undefined
 /** Counts nothing: for commands that end with their answer. */
 export const uncounted: Metrics = {
   requested: nothing,
+  watchUnderWay: nothing,
   turnedAway: nothing,
   decided: nothing,
   staged: nothing,
@@ -84,6 +90,7 @@ export const uncounted: Metrics = {
   watchMemory: nothing,
   kmsRead: nothing,
   kmsKeys: nothing,
+  watchPressure: nothing,
   watchContact: nothing,
   certificateEnds: nothing,
   leads: nothing,

@@ -39,6 +39,8 @@ export type RegistryOptions = {
   readonly ca: () => readonly string[]
   readonly proxy: ProxySettings
   readonly userAgent: string
+  /** Whether there is no memory for a further answer; always enough when absent. */
+  readonly isShort?: () => boolean
   /** Called once for every HTTP request, however it ended. */
   readonly count: (outcome: RegistryOutcome, host: HostClass) => void
   /** How names become addresses; the system's resolver when absent. What it answers is still checked. */

@@ -19,6 +19,7 @@ import { searchLog } from './rekor.ts'
 
 /** Milliseconds that work begun for a request may go on, whatever became of the request. */
 const WORK_BOUND = 30_000
+const FEW_GATHERING = 8 // places looked into at the same time however little memory there is: with none it would never find out that there is more
 
 export type SurroundingsOptions = {
   readonly registry: Registry
@@ -35,6 +36,7 @@ export type SurroundingsOptions = {
 /** The world as `admit.ts` sees it: registries, credentials, memory and time. */
 export class WorldAround implements Surroundings<RegistryAccess> {
   readonly #options: SurroundingsOptions
+  #gathering = 0
 
   constructor(options: SurroundingsOptions) {
     this.#options = options
@@ -48,6 +50,10 @@ export class WorldAround implements Surroundings<RegistryAccess> {
     const { registry, memory } = this.#options
     const scope = access.scope(ask.place.registry, ask.place.repository)
     return memory.single(`gather\n${keyOf(ask)}\n${scope}`, async () => {
+      // What is remembered is answered all the same: it takes no memory.
+      if (memory.pressure() !== 'none' && this.#gathering >= FEW_GATHERING)
+        return { state: 'unknown', reason: { code: 'under-pressure' }, tried: [] }
+      this.#gathering++
       return bounded(async (signal) => {
         const found = await gather(ask, access, registry, memory, signal)
         if (found.state !== 'unknown' || found.reason.code !== 'registry-refused') return found
@@ -55,7 +61,7 @@ export class WorldAround implements Surroundings<RegistryAccess> {
         const renewed = await access.renewed()
         const isOther = renewed && renewed.scope(ask.place.registry, ask.place.repository) !== scope
         return isOther ? gather(ask, renewed, registry, memory, signal) : found
-      })
+      }).finally(() => this.#gathering--)
     })
   }
 

@@ -48,6 +48,8 @@ export type TransportOptions = {
   readonly userAgent: string
   /** How names become addresses; the system's resolver when absent. What it answers is still checked. */
   readonly lookup?: LookupFunction
+  /** Whether there is no memory for a further answer; always enough when absent. */
+  readonly isShort?: () => boolean
   /** Called once for every HTTP request, however it ended. */
   readonly count: (outcome: RegistryOutcome, host: HostClass) => void
 }
@@ -192,6 +194,11 @@ export class Transport {
     if (slot === 'aborted') return { reason: { code: 'registry-timeout', text: `${at}: context deadline exceeded` }, transient: false }
     if (slot === 'full') {
       return { reason: { code: 'registry-failed', text: `${at}: too many requests to this registry are waiting` }, transient: false }
+    }
+    // Here and not before the queue: hundreds may wait in it, and each was let in when there was memory for it.
+    if (this.#options.isShort?.() === true) {
+      origin.slots.release()
+      return { reason: { code: 'registry-not-asked', text: `${at}: too much memory is in use to take an answer` }, transient: false }
     }
     let response: Dispatcher.ResponseData | undefined
     try {

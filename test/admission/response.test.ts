@@ -35,6 +35,19 @@ test('a refusal is a Status as the API server expects it: Failure, BadRequest, 4
   })
 })
 
+for (const code of ['under-pressure', 'registry-not-asked'] as const)
+  test(`a refusal for want of memory (${code}) asks to try again, as the API server itself does`, () => {
+    const { status } = denied(review, 'validation failed: no', [], ['no-referrers', code]).response
+    assert.deepEqual(status, {
+      metadata: {},
+      status: 'Failure',
+      message: 'validation failed: no',
+      reason: 'TooManyRequests',
+      code: 429,
+      details: { retryAfterSeconds: 1 },
+    })
+  })
+
 test('each line of a warning is a warning, empty lines too', () => {
   assert.deepEqual(allowed(review, ['failed policy: p: spec.containers[0].image\nghcr.io/a/b no\n\nend', 'other']).response.warnings, [
     'failed policy: p: spec.containers[0].image',

@@ -4,6 +4,7 @@ import { setTimeout } from 'node:timers/promises'
 import type { Decision } from '../../src/verdict/decision.ts'
 import { because } from '../../src/verdict/decision.ts'
 import { Memory } from '../../src/world/memory.ts'
+import type { PressureLevel } from '../../src/world/pressure.ts'
 
 const question = { about: 'check', check: 'it holds' } as const
 const pass = because(question, { code: 'static-pass' })
@@ -94,4 +95,27 @@ test('a tag is kept only when a time is given', () => {
   m.keepTag('a', 'sha256:aa', 0)
   m.keepTag('b', 'sha256:bb', MINUTE)
   assert.deepEqual([m.tag('a'), m.tag('b')], [undefined, 'sha256:bb'])
+})
+
+test('under pressure what could be fetched again is given up, and what passed is kept', async () => {
+  let level: PressureLevel = 'none'
+  const m = new Memory({ maxPassBytes: 1_000_000, maxContentBytes: 10_000, pressure: () => level })
+  await m.judged('key', MINUTE, async () => judged(pass))
+  m.keepContent('content', Buffer.from('x'))
+  assert.equal(m.pressure(), 'none')
+  assert.ok(m.content('content'))
+  level = 'high'
+  assert.equal(m.pressure(), 'high')
+  assert.equal(m.content('content'), undefined)
+  assert.deepEqual(await m.judged('key', MINUTE, async () => judged(fail)), { remembered: '' })
+})
+
+test('what it holds is told: passes and content in bytes, tags by number', async () => {
+  const m = memory()
+  assert.deepEqual(m.held(), { passes: 0, content: 0, tags: 0 })
+  await m.judged('key', MINUTE, async () => judged(pass))
+  m.keepContent('content', Buffer.alloc(1000))
+  m.keepTag('tag', `sha256:${'a'.repeat(64)}`, MINUTE)
+  const { passes, content, tags } = m.held()
+  assert.ok(passes > 3 && content > 1000 && tags === 1)
 })

@@ -8,12 +8,13 @@ import type { Ask } from '../../src/policy/ask.ts'
 import type { CredentialSource, RegistryAccess } from '../../src/world/credentials.ts'
 import { keychainOf } from '../../src/world/keychain.ts'
 import { Memory } from '../../src/world/memory.ts'
+import type { PressureLevel } from '../../src/world/pressure.ts'
 import { NO_PROXY } from '../../src/world/proxy.ts'
 import { Registry } from '../../src/world/registry.ts'
 import { WorldAround } from '../../src/world/surroundings.ts'
 import { dockerConfig } from '../desk.ts'
 
-async function opened(rememberTags = 0) {
+async function opened(rememberTags = 0, pressure: () => PressureLevel = () => 'none') {
   const fake = await FakeRegistry.start()
   const registry = new Registry({
     mirrors: [],
@@ -27,7 +28,7 @@ async function opened(rememberTags = 0) {
   const around = new WorldAround({
     registry,
     credentials: {} as CredentialSource,
-    memory: new Memory({ maxPassBytes: 1000, maxContentBytes: 10_000 }),
+    memory: new Memory({ maxPassBytes: 1000, maxContentBytes: 10_000, pressure }),
     rememberTags: () => rememberTags,
     now: () => 5,
     onLate: (change) => late.push(change),
@@ -100,4 +101,28 @@ test('a registry that refuses is asked once more with Secrets that were read ane
   assert.equal((await o.around.gather(ask, rotated)).state, 'found')
   const unchanged = access('old', o.fake.host)
   assert.equal((await o.around.gather(ask, unchanged)).state, 'unknown')
+})
+
+test('under pressure a few places are looked into, the others are not known; without it all are', async () => {
+  let level: PressureLevel = 'high'
+  await using o = await opened(0, () => level)
+  const lookInto = (): Promise<string[]> =>
+    Promise.all(
+      Array.from({ length: 20 }, async (_, i) => {
+        const ask: Ask = {
+          ask: 'signatures-by-tag',
+          place: { ...o.reference, repository: `app${i}` },
+          digest: o.image.digest,
+          tagPrefix: '',
+          credentials: { of: 'workload' },
+        }
+        const found = await o.around.gather(ask, access())
+        return found.state === 'unknown' ? found.reason.code : found.state
+      }),
+    )
+  const told = await lookInto()
+  assert.deepEqual([told.filter((t) => t === 'absent').length, told.filter((t) => t === 'under-pressure').length], [8, 12])
+  assert.equal((await lookInto()).filter((t) => t === 'absent').length, 8, 'those that ended make room')
+  level = 'none'
+  assert.ok((await lookInto()).every((t) => t === 'absent'))
 })

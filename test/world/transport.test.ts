@@ -134,6 +134,21 @@ test('beyond a bound requests for one registry do not even wait', async () => {
   await Promise.all(waiting)
 })
 
+test('without memory nothing further is fetched, what waits for its turn included', async () => {
+  const slow = await fake()
+  slow.misbehave(path, { late: 50 })
+  let isShort = false
+  const short = transport({ isShort: () => isShort })
+  const asked = Array.from({ length: 40 }, () => short.ask(get(target(slow.url)), soon()))
+  while (slow.seen.length === 0) await new Promise((resolve) => setTimeout(resolve, 1))
+  isShort = true
+  const answers = (await Promise.all(asked)).map(told)
+  assert.ok(answers.filter((a) => a === '200 hello').length <= 16)
+  assert.ok(answers.includes(`registry-not-asked GET http://r${path}: too much memory is in use to take an answer`))
+  isShort = false
+  assert.equal(told(await short.ask(get(target(slow.url)), soon())), '200 hello')
+})
+
 test('lesson 38: a body is read to its bound and no further', async () => {
   const big = await fake()
   const wrong = async (fault: Parameters<FakeRegistry['misbehave']>[1], more: Partial<Request>): Promise<string> => {

@@ -2,11 +2,14 @@ import { deepEqual, equal, match, ok } from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import type { AddressInfo, Socket } from 'node:net'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite, test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { EndedSpan } from '../../../fakes/open-telemetry.ts'
+import { makeSigner } from '../../../fakes/signer.ts'
 import { certificate, post } from './client.ts'
 
 const main = fileURLToPath(new URL('../../../programs/cli/main.ts', import.meta.url))
@@ -183,6 +186,43 @@ suite('sealgate serve', { concurrency: 4 }, () => {
       ],
     )
     equal(spans[1]?.attributes['sealgate.allowed'], true)
+  })
+
+  test('with too little memory for all who ask it refuses, and lives', async (t) => {
+    const silent = createServer().listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    const held = new Set<Socket>()
+    silent.on('connection', (socket) => held.add(socket))
+    t.after(() => {
+      silent.close()
+      for (const socket of held) socket.destroy()
+    })
+    const at = await folder(t)
+    await writeFile(
+      join(at, 'p.yaml'),
+      policy('pass').replace('static: {action: pass}', `key: {data: ${JSON.stringify(makeSigner().pem)}}`),
+    )
+    const { port } = silent.address() as AddressInfo
+    const served = await serve(t, at, { node: ['--max-heap-size=96', '--expose-gc'] }, ['--mirror', `ghcr.io=http://127.0.0.1:${port}`])
+    await served.line('ready')
+    const { webhook, ca } = await served.ports()
+    // 700 KB that become some 5 MB: more than the heap can hold of them all.
+    const review = JSON.parse(REVIEW) as { request: { object: { metadata: object } } }
+    review.request.object.metadata = { annotations: Object.fromEntries(Array.from({ length: 40_000 }, (_, i) => [`key-${i}`, 'x'])) }
+    const body = JSON.stringify(review)
+    const answers = await Promise.all(
+      Array.from({ length: 60 }, async () => {
+        const { body: text } = await post(webhook, '/validations?timeout=2s', body, undefined, { ca })
+        return (JSON.parse(text) as { response: { status: { code: number } } }).response.status.code
+      }),
+    )
+    ok(answers.includes(429), answers.join(' '))
+    ok(
+      answers.every((code) => code >= 400),
+      answers.join(' '),
+    )
+    equal(served.process.exitCode, null)
+    equal(served.process.signalCode, null)
   })
 
   test('a setting of the policy controller that does nothing here is named in the log', async (t) => {

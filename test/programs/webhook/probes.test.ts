@@ -9,8 +9,9 @@ async function probes(
   t: TestContext,
   readiness: () => Readiness,
   metrics = uncounted,
+  isStuck?: () => boolean,
 ): Promise<(path: string, method?: string) => Promise<[number, string]>> {
-  const server = openProbes(readiness, metrics)
+  const server = openProbes(readiness, metrics, isStuck)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.after(() => server.close().closeAllConnections())
   const at = server.address()
@@ -35,6 +36,19 @@ for (const path of ['/healthz', '/health'])
     const get = await probes(t, () => ({ ready: false, text: 'shutting down' }))
     deepEqual(await get(path), [200, 'ok\n'])
   })
+
+test('/healthz fails when only a new start helps', async (t) => {
+  let isStuck = false
+  const get = await probes(
+    t,
+    () => ({ ready: true }),
+    uncounted,
+    () => isStuck,
+  )
+  deepEqual(await get('/healthz'), [200, 'ok\n'])
+  isStuck = true
+  deepEqual(await get('/healthz'), [503, 'there has been too little memory for a minute\n'])
+})
 
 test('/metrics is what Prometheus reads', async (t) => {
   const get = await probes(t, () => ({ ready: true }), openMetrics())

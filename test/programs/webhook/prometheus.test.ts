@@ -65,6 +65,8 @@ test('everything else is counted under its own name', async () => {
   metrics.policies(['a', 'b', 'c'], 1)
   metrics.watchMemory(() => ({ passes: 1, content: 2, tags: 3 }))
   metrics.withoutPoliciesKeyless(true)
+  metrics.watchPressure({ level: () => 'critical', limit: 512 })
+  metrics.watchUnderWay(() => 7)
   metrics.watchContact(() => 2500)
   metrics.certificateEnds(1_800_000_000)
   const text = await metrics.text()
@@ -83,6 +85,9 @@ test('everything else is counted under its own name', async () => {
     'sealgate_policies{state="broken"} 1',
     'sealgate_without_policies_keyless 1',
     'sealgate_api_contact_age_seconds 2.5',
+    'sealgate_memory_pressure 2',
+    'sealgate_requests_under_way 7',
+    'sealgate_memory_limit_bytes 512',
     'sealgate_certificate_expiry_timestamp_seconds 1800000000',
   ])
     ok(text.includes(`${line}\n`), line)

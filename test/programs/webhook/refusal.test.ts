@@ -14,6 +14,14 @@ test('a review is refused under its uid, in its own version', () =>
     },
   }))
 
+test('for want of memory it is refused with a time after which to try again', () => {
+  const { response } = JSON.parse(refusal(Buffer.from(review('u1')), { code: 'under-pressure' }) ?? '') as {
+    response: { status: { reason: string; code: number; details: object } }
+  }
+  const { reason, code, details } = response.status
+  deepEqual([reason, code, details], ['TooManyRequests', 429, { retryAfterSeconds: 1 }])
+})
+
 test('a conversion fails under its uid', () => {
   const body = JSON.stringify({ apiVersion: 'apiextensions.k8s.io/v1', kind: 'ConversionReview', request: { uid: 'u1' } })
   deepEqual((JSON.parse(refusal(Buffer.from(body), { code: 'deadline' }) ?? '') as { response: object }).response, {

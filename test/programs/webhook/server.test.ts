@@ -6,6 +6,7 @@ import type { Answerer, Readiness, Serving } from '../../../programs/webhook/ser
 import { openServer } from '../../../programs/webhook/server.ts'
 import { silent } from '../../../src/world/log.ts'
 import { uncounted } from '../../../src/world/metrics.ts'
+import type { PressureLevel } from '../../../src/world/pressure.ts'
 import { allowing, certificate, keeping, post, review } from './client.ts'
 
 /** A webhook on a free port, closed after the test. */
@@ -239,4 +240,31 @@ test('each request is one line at info, with what it was about', async (t) => {
   const { ms, ...values } = lines[0]?.values ?? {}
   deepEqual(values, { path: '/validations', status: 200, ...about })
   equal(typeof ms, 'number')
+})
+
+test('under pressure a review with a large body is refused beside others, and told to try again', async (t) => {
+  let level: PressureLevel = 'high'
+  let release: () => void = () => undefined
+  const released = new Promise<void>((resolve) => (release = resolve))
+  const metrics = openMetrics()
+  const slow: Answerer = async (body) => {
+    await released
+    return allowing(body)
+  }
+  const port = await webhook(t, slow, { metrics, pressure: { level: () => level, limit: 2 ** 30 } })
+  const large = (uid: string): string => JSON.stringify({ ...(JSON.parse(review(uid)) as object), filler: 'x'.repeat(100_000) })
+  const underWay = Array.from({ length: 4 }, (_, i) => post(port, '/validations', large(`first-${i}`)))
+  while (!(await metrics.text()).includes('sealgate_requests_under_way 4')) await new Promise((resolve) => setTimeout(resolve, 5))
+  const { response } = JSON.parse((await post(port, '/validations', large('u1'))).body) as {
+    response: { uid: string; status: { code: number } }
+  }
+  deepEqual([response.uid, response.status.code], ['u1', 429])
+  const small = post(port, '/validations', review('u2'))
+  level = 'none'
+  const later = post(port, '/validations', large('u3'))
+  release()
+  equal((await small).body, '{"answers":"u2"}')
+  equal((await later).body, '{"answers":"u3"}')
+  for (const each of await Promise.all(underWay)) equal(each.status, 200)
+  ok((await metrics.text()).includes('sealgate_requests_turned_away_total{status="429"} 1\n'))
 })
