@@ -5,13 +5,15 @@ import { after, before, test } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
 import { readReview } from '../src/admission/review.ts'
 import { check, setDefaults } from '../src/configure.ts'
+import type { Json } from '../src/image/json.ts'
 import type { Snapshot } from '../src/policy/compile.ts'
-import { compile } from '../src/policy/compile.ts'
+import { compile, nothingKnown } from '../src/policy/compile.ts'
 import { silent } from '../src/world/log.ts'
 import { readManifests } from '../src/world/manifests.ts'
 import { uncounted } from '../src/world/metrics.ts'
 import { answerers } from '../programs/webhook/answer.ts'
-import { reach } from '../programs/webhook/reach.ts'
+import { fetchOutside } from '../programs/webhook/outside.ts'
+import { openRegistry, reach } from '../programs/webhook/reach.ts'
 import { parse } from '../programs/cli/parse.ts'
 import { recordedHosts, replay } from './replay.ts'
 
@@ -125,12 +127,26 @@ async function written(manifests: string, file = ''): Promise<{ readonly refused
     const read = readReview(Buffer.from(JSON.stringify({ kind: 'AdmissionReview', apiVersion: 'admission.k8s.io/v1', request })))
     assert.ok(read.ok)
     const defaulted = setDefaults(read.review)
-    const answer = await check(read.review, snapshot, registrar, { at: performance.now() + 20_000 })
+    const filledIn = { ...read.review, object: patched(read.review.object, defaulted.response.patch) }
+    const answer = await check(filledIn, snapshot, registrar, { at: performance.now() + 20_000 })
     refused ??= (defaulted.response.status ?? answer.response.status)?.message
     warnings.push(...(answer.response.warnings ?? []))
   }
   await client.close()
   return { refused, warnings }
+}
+
+/** An object after a patch that fills members in (RFC 6902). */
+function patched(object: Json, patch: string | undefined): Json {
+  const copy = structuredClone(object) as Json
+  const operations = JSON.parse(Buffer.from(patch ?? 'W10=', 'base64').toString()) as readonly { readonly op: string; readonly path: string; readonly value?: Json }[]
+  for (const { op, path, value } of operations) {
+    const [last = '', ...above] = path.split('/').slice(1).toReversed()
+    const holder = above.reduceRight<Json>((inner, name) => (inner as Record<string, Json>)[name] ?? null, copy) as Record<string, Json>
+    if (op === 'remove') delete holder[last]
+    else if (value !== undefined) holder[last] = value
+  }
+  return copy
 }
 
 async function answer(name: string, { path }: Given): Promise<Expected> {
@@ -140,8 +156,10 @@ async function answer(name: string, { path }: Given): Promise<Expected> {
   const parsed = parse('review', ['--at', at, ...mirrors], {})
   assert.ok(parsed.ok)
   const cluster = await readManifests(manifests, { systemNamespace, log: silent })
-  const snapshot = withoutFallback(compile(cluster.objects(), systemNamespace))
-  const { around, registrar, registry: client } = await reach(parsed.settings, cluster, () => snapshot, uncounted, {})
+  const client = await openRegistry(parsed.settings, uncounted, {})
+  const outside = await fetchOutside(parsed.settings, cluster, client)
+  const snapshot = withoutFallback(compile(cluster.objects(), systemNamespace, nothingKnown, outside))
+  const { around, registrar } = await reach(parsed.settings, cluster, () => snapshot, uncounted, {}, client, () => outside)
   const answerer = answerers(() => snapshot, around, registrar, uncounted).get(path)
   assert.ok(answerer, path)
   const { status, body } = await answerer(readFileSync(join(folder, name, 'review.json')), { at: performance.now() + 20_000 })
@@ -159,7 +177,7 @@ async function answer(name: string, { path }: Given): Promise<Expected> {
 
 /** The controller that was recorded has no keyless fallback: without any policy, `no-match-policy` decides there. */
 function withoutFallback(snapshot: Snapshot): Snapshot {
-  return { ...snapshot, settings: { ...snapshot.settings, withoutPolicies: 'no-match-policy' } }
+  return { ...snapshot, fallback: undefined, settings: { ...snapshot.settings, withoutPolicies: 'no-match-policy' } }
 }
 
 function isAsRecorded(got: Expected, wanted: Expected, inAnyOrder: boolean): boolean {

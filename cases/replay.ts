@@ -7,7 +7,7 @@ import { join } from 'node:path'
 const folder = join(import.meta.dirname, 'registry')
 
 type Auth = { readonly type: 'basic' | 'bearer'; readonly user: string; readonly password: string }
-type Host = { readonly referrers?: boolean; readonly auth?: Auth }
+type Host = { readonly referrers?: boolean; readonly auth?: Auth; readonly static?: boolean }
 type Fault = { readonly host: string; readonly path: string; readonly status: number; readonly body?: string; readonly headers?: Record<string, string> }
 type ContentList = Record<string, { readonly mediaType: string; readonly size: number }>
 type Manifest = { readonly subject?: { readonly digest?: string }; readonly artifactType?: string; readonly config?: { readonly mediaType?: string }; readonly annotations?: Record<string, string> }
@@ -29,6 +29,7 @@ function answer(request: IncomingMessage, response: ServerResponse, port: number
   const url = new URL(request.url ?? '/', 'http://registry')
   const [, top, host = '', ...rest] = url.pathname.split('/')
   const auth = hosts[host]?.auth
+  if (hosts[top ?? '']?.static) return file(response, join(folder, top ?? '', 'static', host, ...rest))
   if (top === 'token') {
     if (!auth || request.headers.authorization !== basic(auth)) return refuse(response, 401, 'UNAUTHORIZED', 'incorrect username or password')
     return send(response, 200, JSON.stringify({ token: 'recorded-token', expires_in: 300 }), 'application/json')
@@ -50,6 +51,12 @@ function answer(request: IncomingMessage, response: ServerResponse, port: number
   }
   if (kind === 'referrers' && hosts[host]?.referrers) return referrers(response, at, reference)
   refuse(response, 404, 'NOT_FOUND', 'not found')
+}
+
+/** Hosts that are no registry are asked without `/v2/`, so their name is the first part of the path. */
+function file(response: ServerResponse, at: string): void {
+  if (at.startsWith(folder) && existsSync(at)) send(response, 200, readFileSync(at), 'application/octet-stream')
+  else send(response, 404, 'not found', 'text/plain')
 }
 
 function manifest(response: ServerResponse, at: string, reference: string): void {
