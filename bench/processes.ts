@@ -113,6 +113,11 @@ export class RegistryProcess {
     return (await this.#ask({ ask: 'seen' })).key
   }
 
+  /** A Sigstore trusted root that says who certifies and logs the identity that signs. */
+  async trustedRoot(): Promise<object> {
+    return (await this.#ask({ ask: 'trust' })).trustedRoot ?? {}
+  }
+
   /** Puts images in and answers their names: each in a repository of its own, or all of them in one. */
   async fill(repository: string, images: number, form: Form, together = false): Promise<readonly string[]> {
     return (await this.#ask({ ask: 'fill', repository, images, form, together })).images.map((image) => `${REGISTRY}/${image}`)

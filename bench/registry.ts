@@ -1,23 +1,27 @@
 import { FakeRegistry } from '../fakes/registry.ts'
-import type { ImageDescriptor, Pushed } from '../fakes/signer.ts'
+import type { BundleJson, ImageDescriptor, Pushed } from '../fakes/signer.ts'
 import { bundleReferrer, makeSigner, signatureManifest, signBundle, signOldForm } from '../fakes/signer.ts'
+import { Sigstore } from '../fakes/sigstore/sigstore.ts'
 import { answerParent } from './conversation.ts'
 
 /**
  * What the registry process can be told. `fill` puts in signed images, each in a repository of its own or all in one; `bad` ones carry so
- * many signatures of another key. `seen` tells of the requests since it was last asked.
+ * many signatures of another key, `keyless` ones so many of an identity. `trust` says whom to believe about those. `seen` tells of the requests since it was last asked.
  */
 export type RegistryQuestion =
   | { readonly ask: 'fill'; readonly repository: string; readonly images: number; readonly form: Form; readonly together?: boolean }
   | { readonly ask: 'guard' }
+  | { readonly ask: 'trust' }
   | { readonly ask: 'seen' }
 
-export type Form = 'sig' | 'bundle' | { readonly bad: number }
+export type Form = 'sig' | 'bundle' | 'keyless-bundle' | { readonly bad: number } | { readonly keyless: number }
 
 export type RegistryAnswer = {
   readonly port: number
   /** PEM of the key that signs. */
   readonly key: string
+  /** A Sigstore trusted root, where it was asked for. */
+  readonly trustedRoot?: object
   /** Of the images that were put in: `repository@digest`. */
   readonly images: readonly string[]
   readonly requests: number
@@ -29,6 +33,7 @@ const [delay = '0'] = process.argv.slice(2)
 const registry = await FakeRegistry.start({ delay: Number(delay) })
 const signer = makeSigner()
 const stranger = makeSigner()
+const sigstore = await Sigstore.create({ now: Date.now() - 60_000 })
 let filled = 0
 
 answerParent<RegistryQuestion, RegistryAnswer>((question) => {
@@ -42,6 +47,8 @@ answerParent<RegistryQuestion, RegistryAnswer>((question) => {
     case 'guard':
       registry.protect('', { scheme: 'bearer', username: 'nobody', password: 'nothing', anonymous: true })
       return answer
+    case 'trust':
+      return { ...answer, trustedRoot: sigstore.trustedRoot() }
     case 'seen': {
       const asked = new Map<string, number>()
       for (const { method, path } of registry.seen) asked.set(`${method} ${path}`, (asked.get(`${method} ${path}`) ?? 0) + 1)
@@ -67,6 +74,13 @@ function fill(repository: string, form: Form): string {
 function evidence(image: ImageDescriptor, form: Form): Pushed {
   if (form === 'sig') return signatureManifest(image.digest, [signOldForm(signer, image.digest)])
   if (form === 'bundle') return bundleReferrer(image, signBundle(signer, image.digest))
+  const { digest } = image
+  if (form === 'keyless-bundle') return bundleReferrer(image, sigstore.signImage({ digest, form: 'bundle' }).bundle as BundleJson)
+  if ('keyless' in form)
+    return signatureManifest(
+      digest,
+      Array.from({ length: form.keyless }, () => sigstore.signImage({ digest, form: 'annotations' })),
+    )
   // Each with a payload of its own, so that nothing is saved by fetching one for all.
   const signatures = Array.from({ length: form.bad }, (_, i) => signOldForm(stranger, image.digest, { optional: { number: i } }))
   return signatureManifest(image.digest, signatures)

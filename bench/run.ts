@@ -7,6 +7,7 @@ import { badSignatures } from './questions/bad-signatures.ts'
 import { burst } from './questions/burst.ts'
 import { cold } from './questions/cold.ts'
 import { inCluster } from './questions/in-cluster.ts'
+import { keyless } from './questions/keyless.ts'
 import { manyPolicies } from './questions/many-policies.ts'
 import { memory } from './questions/memory.ts'
 import { ready } from './questions/ready.ts'
@@ -18,7 +19,19 @@ import { warm } from './questions/warm.ts'
  * `npm run bench [-- NAME…] [--full] [--json]`: asks every question, or those named. The registry, the webhook and the load are a process
  * each, all on this machine: what is measured includes making the load. A figure that is not reached is said, and no failure.
  */
-const questions: readonly Question[] = [ready, warm, cold, token, tenContainers, burst, badSignatures, manyPolicies, memory, inCluster]
+const questions: readonly Question[] = [
+  ready,
+  warm,
+  cold,
+  token,
+  tenContainers,
+  burst,
+  badSignatures,
+  manyPolicies,
+  keyless,
+  memory,
+  inCluster,
+]
 
 const usage = `npm run bench [-- NAME…] [--full] [--json]
 
