@@ -1,8 +1,13 @@
 import type { Put } from '../../fakes/registry-content.ts'
 import type { FakeRegistry } from '../../fakes/registry.ts'
-import type { Pushed, Signer } from '../../fakes/signer.ts'
+import type { BundleJson, Pushed, Signer } from '../../fakes/signer.ts'
 import { bundleReferrer, makeSigner, signatureManifest, signatureReferrer, signBundle, signOldForm } from '../../fakes/signer.ts'
+import { DEFAULT_ISSUER, DEFAULT_SUBJECT } from '../../fakes/sigstore/authority.ts'
+import { Sigstore } from '../../fakes/sigstore/sigstore.ts'
 import type { Mirror } from '../../src/world/endpoint.ts'
+import type { Trusted } from './policies.ts'
+
+const SIGNED_BEFORE = 60 * 60 * 1000 // ms before now: the certificates have ended since, as they have in real life
 
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
 const INDEX = 'application/vnd.oci.image.index.v1+json'
@@ -15,7 +20,8 @@ export function mirrorsTo(registry: FakeRegistry): readonly Mirror[] {
 }
 
 export type Filled = {
-  readonly pem: string
+  /** Whom the example policies trust. */
+  readonly trusted: Trusted
   /** Examples by name, as the mutating webhook leaves them: by digest. */
   readonly examples: Readonly<Record<string, string>>
   /** The tag that moves. */
@@ -23,10 +29,10 @@ export type Filled = {
 }
 
 /**
- * Fills a registry with images and signs them on the spot. `pem` is the key that the example policies trust; the image that is signed with
- * another key shows what a stranger's signature is worth.
+ * Fills a registry with images and signs them on the spot: with a key, and with an identity that a Sigstore in memory certifies. Images that are
+ * signed with another key, or by another identity, show what a stranger's signature is worth.
  */
-export function fill(registry: FakeRegistry): Filled {
+export async function fill(registry: FakeRegistry, now: number): Promise<Filled> {
   const official = makeSigner()
   const stranger = makeSigner()
   const cosign = 'gcr.io/projectsigstore/cosign'
@@ -51,8 +57,17 @@ export function fill(registry: FakeRegistry): Filled {
   const [signed, unsigned] = ['one', 'two'].map((content) => image(registry, `${team}/moving`, content)) as [Put, Put]
   sign(registry, `${team}/moving`, signed, official)
   registry.tag(`${team}/moving`, 'v1', signed.digest, unsigned.digest)
+  const sigstore = await Sigstore.create({ now: now - SIGNED_BEFORE, name: 'sigstore.demo.example' })
+  const identity = { issuer: DEFAULT_ISSUER, subject: DEFAULT_SUBJECT }
+  const [released, fork] = [identity, { ...identity, subject: identity.subject.replace('acme', 'stranger') }].map((signer, i) => {
+    const repository = `registry.demo.example/released/${['web', 'fork'][i]}`
+    const put = image(registry, repository, 'v1')
+    const { bundle } = sigstore.signImage({ digest: put.digest, form: 'bundle', signer })
+    push(registry, repository, bundleReferrer(put, bundle as BundleJson))
+    return `${repository}:v1@${put.digest}`
+  }) as [string, string]
   return {
-    pem: official.pem,
+    trusted: { pem: official.pem, trustedRoot: sigstore.trustedRoot(), identity },
     examples: {
       'cosign': `${cosign}:v1.2.1@${good.digest}`,
       'cosign-fail': `${cosign}:v0.3.0@${foreign.digest}`,
@@ -60,6 +75,8 @@ export function fill(registry: FakeRegistry): Filled {
       'referred': `${team}/referred:v1@${referred.digest}`,
       'bundled': `${team}/bundled:v1@${bundled.digest}`,
       'multi': `${team}/multi:v1@${index.digest}`,
+      'released': released,
+      'released-fork': fork,
       'moving-signed': `${team}/moving:v1@${signed.digest}`,
       'moving-unsigned': `${team}/moving:v1@${unsigned.digest}`,
     },

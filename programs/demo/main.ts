@@ -5,10 +5,10 @@ import { join } from 'node:path'
 import { FakeRegistry } from '../../fakes/registry.ts'
 import type { Log } from '../../src/world/log.ts'
 import { openManifests } from '../../src/world/manifests.ts'
-import { together } from '../../src/world/outside.ts'
 import type { Settings } from '../cli/options.ts'
 import { answerers } from '../webhook/answer.ts'
 import { openLog } from '../webhook/log.ts'
+import { followOutside } from '../webhook/outside.ts'
 import { followPolicies } from '../webhook/policies.ts'
 import { openMetrics } from '../webhook/prometheus.ts'
 import { reach } from '../webhook/reach.ts'
@@ -70,15 +70,18 @@ async function opened(given: Settings, log: Log, things: AsyncDisposableStack): 
     tlsFolder: given.tlsFolder ?? join(folder, 'tls'),
     tlsMinVersion: '1.2', // so that any curl can speak to it
   }
-  await writeExamples(folder, fill(registry))
+  await writeExamples(folder, await fill(registry, Date.now()))
 
   const metrics = openMetrics()
   const cluster = await openManifests(settings.manifests, { systemNamespace: settings.systemNamespace, log })
   things.defer(() => cluster.close())
-  const snapshot = followPolicies(cluster, together(), settings.systemNamespace, log, metrics)
   // Without the environment: a proxy or a Docker config of this machine has nothing to say about a registry on loopback.
-  const reached = await reach(settings, cluster, snapshot, metrics, {})
+  const reached = await reach(settings, cluster, () => snapshot(), metrics, {})
   things.defer(() => reached.registry.close())
+  const offline = { ...settings, disableTuf: true, tufMirror: undefined, tufRoot: undefined, trustrootResyncPeriod: 0 }
+  const followed = await followOutside(offline, cluster, reached.registry, log, metrics)
+  things.defer(() => followed.close())
+  const snapshot = followPolicies(cluster, followed.outside, settings.systemNamespace, log, metrics)
   const start = await startWebhook(settings, {
     answerers: answerers(snapshot, reached.around, reached.registrar, metrics),
     readiness: () => ({ ready: true }),
@@ -117,12 +120,12 @@ async function show(webhook: Webhook, place: Place): Promise<void> {
 }
 
 /** `folder/policies`, which are followed; `folder/reviews`, as the validating webhook gets them; and one as the mutating webhook gets it. */
-async function writeExamples(folder: string, { pem, examples, moving }: Filled): Promise<void> {
+async function writeExamples(folder: string, { trusted, examples, moving }: Filled): Promise<void> {
   const write = (name: string, image: string, file: string) =>
     writeFile(join(folder, 'reviews', file), `${JSON.stringify(reviewOf(podOf(name, image), name), undefined, 2)}\n`)
   await Promise.all([mkdir(join(folder, 'policies')), mkdir(join(folder, 'reviews', 'by-tag'), { recursive: true })])
   await Promise.all([
-    ...Object.entries(examplePolicies(pem)).map(([file, text]) => writeFile(join(folder, 'policies', file), text)),
+    ...Object.entries(examplePolicies(trusted)).map(([file, text]) => writeFile(join(folder, 'policies', file), text)),
     ...Object.entries(examples).map(([name, image]) => write(name, image, `${name}.json`)),
     write('moving', moving, 'by-tag/moving.json'),
   ])

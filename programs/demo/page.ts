@@ -22,7 +22,7 @@ export type Place = {
 }
 
 export function heading(): string {
-  return `${bold('Sealgate, with nothing around it: a registry with images, two policies, the webhook, three requests.')}\n\n`
+  return `${bold('Sealgate, with nothing around it: a registry, three policies, the webhook, three requests.')}\n\n`
 }
 
 /** A request as the command that a person would type, and what kubectl would print. */

@@ -9,7 +9,7 @@ let registry: FakeRegistry
 let filled: Filled
 before(async () => {
   registry = await FakeRegistry.start()
-  filled = fill(registry)
+  filled = await fill(registry, Date.now())
 })
 after(() => registry.close())
 
@@ -34,7 +34,10 @@ test('the unsigned ones have no signature, the others have', async () => {
     return status(`${host}/${repository}/manifests/${digest.replace(':', '-')}.sig`)
   }
   assert.deepEqual(await Promise.all(['cosign', 'cosign-fail', 'multi', 'moving-signed'].map(signatureOf)), [200, 200, 200, 200])
-  assert.deepEqual(await Promise.all(['busybox', 'referred', 'bundled', 'moving-unsigned'].map(signatureOf)), [404, 404, 404, 404])
+  assert.deepEqual(
+    await Promise.all(['busybox', 'referred', 'bundled', 'released', 'moving-unsigned'].map(signatureOf)),
+    [404, 404, 404, 404, 404],
+  )
 })
 
 test('the tag that moves means another image each time', async () => {

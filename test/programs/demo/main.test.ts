@@ -116,6 +116,8 @@ test('the three requests of the documentation are answered as kubectl prints the
     'moving-unsigned': false,
     'multi': true,
     'referred': true,
+    'released': true,
+    'released-fork': false,
   })
 
   assert.match((await shell(metrics)).out, /^sealgate_decisions_total\{.*code="no-matching-policies"/m)
