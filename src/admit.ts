@@ -82,7 +82,7 @@ export async function validate<A extends Access>(
   around: Surroundings<A>,
   deadline: Deadline,
 ): Promise<Admission> {
-  if (whySkipped(review) !== undefined) return { answer: allowed(review), codes: [], decision: undefined }
+  if (whySkipped(review, snapshot.settings) !== undefined) return { answer: allowed(review), codes: [], decision: undefined }
   const read = readWorkload(review)
   if (!read.ok) return { answer: denied(review, `${read.step} failed: ${read.text}`, [], []), codes: [], decision: undefined }
   const workload = read.workload
@@ -106,7 +106,7 @@ export async function mutate<A extends Access>(
   around: Surroundings<A>,
   deadline: Deadline,
 ): Promise<Admission> {
-  if (whySkipped(review) !== undefined) return { answer: allowed(review), codes: [], decision: undefined }
+  if (whySkipped(review, snapshot.settings) !== undefined) return { answer: allowed(review), codes: [], decision: undefined }
   const read = readWorkload(review)
   if (!read.ok) return { answer: denied(review, `mutation failed: ${read.text}`, [], []), codes: [], decision: undefined }
   const { workload } = read

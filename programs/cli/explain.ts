@@ -89,7 +89,7 @@ function ruling(admission: Admission, wanted: string | undefined, review: Review
   const { decision } = admission
   const read = readWorkload(review)
   if (!decision || !read.ok) {
-    const text = response.allowed ? (whySkipped(review) ?? 'nothing is judged') : (response.status?.message ?? '')
+    const text = response.allowed ? (whySkipped(review, snapshot.settings) ?? 'nothing is judged') : (response.status?.message ?? '')
     return { admitted: response.allowed, text, warnings: response.warnings ?? [], decision }
   }
   const parts =

@@ -112,6 +112,8 @@ function report(before: Snapshot, now: Snapshot, log: Log, metrics: Metrics): vo
     now.policies.map((p) => p.name),
     now.policies.filter(isBroken).length,
   )
+  if (!now.settings.recheckUnchanged && before.settings.recheckUnchanged)
+    log.warn('updates that change no image are let through unseen: what once got in stays in', { setting: 'recheck-unchanged: false' })
   const keyless = isWithoutPoliciesKeyless(now)
   metrics.withoutPoliciesKeyless(keyless)
   if (keyless && (!isWithoutPoliciesKeyless(before) || before === nothingKnown))

@@ -1,5 +1,6 @@
 import type { Json } from '../image/json.ts'
 import { isJsonObject } from '../image/json.ts'
+import type { Settings } from '../policy/settings.ts'
 import type { WorkloadKind } from './kind.ts'
 import { workloadKind } from './kind.ts'
 import type { Review } from './review.ts'
@@ -8,15 +9,17 @@ import { imagesOf } from './workload.ts'
 /**
  * Why a request is allowed without a look at its images, for the log; undefined when it has to be judged. Both webhooks ask. Nothing that
  * the object says of itself counts: no annotation, no owner, no replicas, no deletion date, unless what runs is provably what ran before.
+ * With `recheckUnchanged: false` the operator wants no more than that.
  */
-export function whySkipped(review: Review): string | undefined {
+export function whySkipped(review: Review, { recheckUnchanged }: Pick<Settings, 'recheckUnchanged'>): string | undefined {
   if (review.operation !== 'CREATE' && review.operation !== 'UPDATE') return `${review.operation || 'an unnamed operation'} runs no image`
   if (review.operation !== 'UPDATE') return undefined
   if (review.subResource === 'status') return 'a status runs no image'
   const kind = workloadKind(review.kind)
   if (!kind) return undefined
   if (isScalingDown(kind, review)) return 'fewer pods of the same template run no other image'
-  if (isEndingUnchanged(kind, review)) return 'an object that is being deleted keeps its images'
+  if (isBeingDeleted(review) && isUnchanged(kind, review)) return 'an object that is being deleted keeps its images'
+  if (!recheckUnchanged && isUnchanged(kind, review)) return 'no image changes, and recheck-unchanged is false'
   return undefined
 }
 
@@ -30,10 +33,15 @@ function isScalingDown(kind: WorkloadKind, { object, oldObject }: Review): boole
   return isJsonObject(template) && identical(template, member(before, 'template'))
 }
 
-/** Being deleted, and the same images in the same fields. A finalizer can keep such an object for as long as its author likes. */
-function isEndingUnchanged(kind: WorkloadKind, { object, oldObject }: Review): boolean {
+/** A finalizer can keep such an object for as long as its author likes. */
+function isBeingDeleted({ object }: Review): boolean {
   const deleted = member(member(object, 'metadata'), 'deletionTimestamp')
-  if (typeof deleted !== 'string' || deleted === '' || oldObject === null) return false
+  return typeof deleted === 'string' && deleted !== ''
+}
+
+/** The same images in the same fields. */
+function isUnchanged(kind: WorkloadKind, { object, oldObject }: Review): boolean {
+  if (oldObject === null) return false
   const [now, before] = [imagesOf(kind, object), imagesOf(kind, oldObject)]
   if (!now || !before || now.length !== before.length) return false
   return now.every((image, i) => image.written === before[i]?.written && image.pointer === before[i].pointer)

@@ -18,6 +18,8 @@ export type Settings = {
   readonly subjectGlobs: boolean
   /** Whether each platform's manifest of a multi-arch image must satisfy the policies too, not only the index. */
   readonly verifyPlatformManifests: boolean
+  /** Whether an update that changes no image is judged again. */
+  readonly recheckUnchanged: boolean
   /** Milliseconds that a policy's pass for an image is remembered; 0 is off. */
   readonly rememberPasses: number
   /** Milliseconds that a tag's digest is remembered; 0 is off, but concurrent askers share one request. */
@@ -35,6 +37,7 @@ export const defaultSettings: Settings = {
   requireTimestamps: true,
   subjectGlobs: true,
   verifyPlatformManifests: false,
+  recheckUnchanged: true,
   rememberPasses: 5 * 60_000,
   rememberTags: 0,
 }
@@ -128,6 +131,13 @@ export const settingRows = [
     'true or false',
     boolean,
     'whether the manifest of each platform of a multi-arch image must satisfy the policies too; false: a signature of the index suffices',
+  ),
+  row(
+    'recheck-unchanged',
+    'recheckUnchanged',
+    'true or false',
+    boolean,
+    'whether an update that changes no image is judged again. false lets it through unseen, though a policy, a key or the labels that policies match by may have changed since: what once got in stays in; a log line warns of it',
   ),
   row(
     'remember-passes',

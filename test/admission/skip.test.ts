@@ -36,8 +36,20 @@ function updating(kind: WorkloadKind, object: Parts, oldObject: Parts | null): R
   }
 }
 
-const isSkipped = (review: Review): boolean => whySkipped(review) !== undefined
+const isSkipped = (review: Review, recheckUnchanged = true): boolean => whySkipped(review, { recheckUnchanged }) !== undefined
 const other = { containers: [{ name: 'c', image: 'evil/b:1' }] }
+const container = { name: 'c', image: 'a/b:1' }
+/** Pod specs whose images are not those of the default one. */
+const changed: readonly JsonObject[] = [
+  other,
+  { containers: [container, { name: 'd', image: 'a/b:1' }] },
+  { containers: [container], initContainers: [{ name: 'i', image: 'a/b:1' }] },
+  { containers: [container], ephemeralContainers: [{ name: 'e', image: 'a/b:1' }] },
+  { containers: [container], volumes: [{ name: 'v', image: { reference: 'a/b:1' } }] },
+  { initContainers: [container] },
+  {},
+  { containers: 'x' },
+]
 
 for (const [operation, skipped] of [
   ['CREATE', false],
@@ -153,19 +165,19 @@ for (const kind of workloadKinds) {
   })
 
   test(`a ${kind.kind} (${kind.version}) that is being deleted is judged when an image changes, comes or goes (lesson 16)`, () => {
-    const container = { name: 'c', image: 'a/b:1' }
-    for (const podSpec of [
-      other,
-      { containers: [container, { name: 'd', image: 'a/b:1' }] },
-      { containers: [container], initContainers: [{ name: 'i', image: 'a/b:1' }] },
-      { containers: [container], ephemeralContainers: [{ name: 'e', image: 'a/b:1' }] },
-      { containers: [container], volumes: [{ name: 'v', image: { reference: 'a/b:1' } }] },
-      { initContainers: [container] },
-      {},
-      { containers: 'x' },
-    ]) {
+    for (const podSpec of changed)
       assert.equal(isSkipped(updating(kind, { metadata: ending, podSpec }, {})), false, JSON.stringify(podSpec))
-    }
+  })
+
+  test(`with recheck-unchanged: false a ${kind.kind} (${kind.version}) is judged only when an image changes, comes or goes (lesson 16)`, () => {
+    const metadata = { labels: { app: 'other' }, annotations: { touched: 'now' } }
+    const podSpec = { containers: [{ name: 'renamed', image: 'a/b:1', env: [{ name: 'A', value: 'b' }] }] }
+    assert.equal(isSkipped(updating(kind, { metadata, podSpec }, {}), false), true)
+    assert.equal(isSkipped(updating(kind, { metadata, podSpec }, {}), true), false)
+    for (const podSpec of changed) assert.equal(isSkipped(updating(kind, { podSpec }, {}), false), false, JSON.stringify(podSpec))
+    assert.equal(isSkipped({ ...updating(kind, {}, {}), operation: 'CREATE' }, false), false)
+    assert.equal(isSkipped(updating(kind, {}, null), false), false)
+    assert.equal(isSkipped({ ...updating(kind, { podSpec: other }, {}), subResource: 'ephemeralcontainers' }, false), false)
   })
 
   test(`a ${kind.kind} (${kind.version}) is judged when it is created with a deletion date, or nothing is known of what it was (lesson 16)`, () => {
@@ -206,7 +218,9 @@ test('whatever the objects are, there is an answer, and never one that skips a c
   fc.assert(
     fc.property(fc.constantFrom(...workloadKinds), parts, parts, fc.jsonValue(), (kind, now, before, anything) => {
       if (isSkipped(updating(kind, made(now), made(before)))) assert.deepEqual([now.image, now.init], [before.image, before.init])
-      whySkipped({ ...updating(kind, {}, {}), object: anything as Json, oldObject: anything as Json })
+      if (isSkipped(updating(kind, made(now), made(before)), false)) assert.deepEqual([now.image, now.init], [before.image, before.init])
+      for (const recheck of [true, false])
+        isSkipped({ ...updating(kind, {}, {}), object: anything as Json, oldObject: anything as Json }, recheck)
     }),
     { numRuns: 1000 },
   )

@@ -144,7 +144,7 @@ const readers: readonly Reader[] = [
     read: (bytes) => {
       const got = readReview(bytes)
       if (!got.ok) return { why: got.text }
-      whySkipped(got.review)
+      whySkipped(got.review, { recheckUnchanged: false })
       const workload = readWorkload(got.review)
       // Only the API server sends reviews, and the specified text names its kind whole.
       return workload.ok ? 'read' : { why: workload.text.slice(0, 1000) }

@@ -190,3 +190,18 @@ test('what is fetched for policies is compiled in when it comes', async () => {
   await compiled()
   deepEqual(why(), [])
 })
+
+test('that unchanged objects are not judged again is said when it begins, and not with every change', async () => {
+  const log = keeping()
+  const unseen = { configMaps: new Map([['config-policy-controller', { data: { 'recheck-unchanged': 'false' } }]]) }
+  const { cluster, set } = clusterOf({ p: pass })
+  followPolicies(cluster, together(), 'cosign-system', log, uncounted)
+  const warnings = (): number =>
+    log.lines.filter(({ text }) => text.startsWith('warn updates that change no image are let through unseen')).length
+  equal(warnings(), 0)
+  set({ p: pass }, unseen)
+  await compiled()
+  set({ p: fail }, unseen)
+  await compiled()
+  equal(warnings(), 1)
+})
