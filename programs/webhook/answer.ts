@@ -7,6 +7,7 @@ import { mutate, validate } from '../../src/admit.ts'
 import type { Registrar } from '../../src/configure.ts'
 import { check, convert, setDefaults } from '../../src/configure.ts'
 import type { Snapshot } from '../../src/policy/compile.ts'
+import type { Decision } from '../../src/verdict/decision.ts'
 import { tally } from '../../src/verdict/tally.ts'
 import type { Metrics } from '../../src/world/metrics.ts'
 import { Observed } from './observed.ts'
@@ -16,21 +17,23 @@ import type { About, Answer, Answerer } from './server.ts'
 export const paths = ['/validations', '/mutations', '/defaulting', '/validating', '/resource-conversion'] as const
 export type Path = (typeof paths)[number]
 
-/** What `serve`, `demo` and `review` answer with, by path. One request sees one snapshot. */
+/** What `serve`, `demo` and `review` answer with, by path. One request sees one snapshot. `judged` is told of each validation of a workload. */
 export function answerers<A extends Access>(
   snapshot: () => Snapshot,
   around: Surroundings<A>,
   registrar: Registrar,
   metrics: Metrics,
+  judged: (review: Review, answer: AdmissionAnswer, decision: Decision | undefined) => void = () => undefined,
 ): ReadonlyMap<string, Answerer> {
   const workloads =
-    (way: typeof validate<A>): Answerer =>
+    (way: typeof validate<A>, told: typeof judged = () => undefined): Answerer =>
     async (body, deadline, trace) => {
       const observed = new Observed(around, metrics, trace)
       const read = observed.read(() => readReview(body))
       if (!read.ok) return { status: read.status, body: read.text }
       const { answer, codes, decision } = await way(read.review, snapshot(), observed, deadline)
       if (decision) for (const counted of tally(decision)) metrics.decided(counted)
+      told(read.review, answer, decision)
       return answered(read.review, answer, codes)
     }
   const resources =
@@ -40,7 +43,7 @@ export function answerers<A extends Access>(
       return read.ok ? answered(read.review, await way(read.review, deadline), []) : { status: read.status, body: read.text }
     }
   const table: Readonly<Record<Path, Answerer>> = {
-    '/validations': workloads(validate),
+    '/validations': workloads(validate, judged),
     '/mutations': workloads(mutate),
     '/defaulting': resources(setDefaults),
     '/validating': resources((review, deadline) => check(review, snapshot(), registrar, deadline)),

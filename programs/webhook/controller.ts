@@ -1,9 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
+import { happenings } from '../../src/admission/event.ts'
+import type { AdmissionAnswer } from '../../src/admission/response.ts'
+import type { Review } from '../../src/admission/review.ts'
 import type { Snapshot } from '../../src/policy/compile.ts'
 import type { ClusterObjects } from '../../src/policy/objects.ts'
+import type { Decision } from '../../src/verdict/decision.ts'
 import type { ApiServer } from '../../src/world/api-server.ts'
+import { metadataOf } from '../../src/world/change.ts'
 import type { Cluster } from '../../src/world/cluster.ts'
+import { Events, type Regarding } from '../../src/world/events.ts'
 import { Lease, type LeaseTimes } from '../../src/world/lease.ts'
 import type { Log } from '../../src/world/log.ts'
 import type { Metrics } from '../../src/world/metrics.ts'
@@ -13,7 +19,7 @@ import { leaseTimesIn } from './leader-election.ts'
 import type { Pair } from './serving-secret.ts'
 import { ServingCertificates } from './serving.ts'
 import type { Webhook } from './start.ts'
-import { Statuses, type Tell } from './status.ts'
+import { type Kind, Statuses, type Tell } from './status.ts'
 
 const LEASE = 'sealgate-webhook'
 
@@ -54,6 +60,7 @@ export class Controller {
   readonly #lease: Lease | undefined
   /** Undefined where the certificate comes from files: then nothing of it is ours to tell. */
   readonly #serving: ServingCertificates | undefined
+  readonly #events: Events | undefined
   #configurations: Configurations | undefined
   #statuses: Statuses | undefined
   #compiled: { readonly snapshot: Snapshot; readonly objects: ClusterObjects } | undefined
@@ -73,7 +80,9 @@ export class Controller {
       })
       this.#serving.onChange(() => this.#configurations?.look())
     }
-    if (settings.disableHa || settings.readOnly) return
+    if (settings.readOnly) return
+    this.#events = new Events(api, settings.podName ?? hostname(), log)
+    if (settings.disableHa) return
     this.#lease = new Lease(api, {
       namespace: settings.systemNamespace,
       name: LEASE,
@@ -124,6 +133,21 @@ export class Controller {
     this.#statuses?.look(snapshot, objects)
   }
 
+  /** A workload was judged: of what was refused or warned about, people are told where they look. */
+  judged(review: Review, answer: AdmissionAnswer, decision: Decision | undefined): void {
+    if (!this.#events) return
+    try {
+      for (const { about, reason, message } of happenings(review, answer, decision)) {
+        const regarding = about.is === 'owner' ? about : this.#policy(about.name)
+        if (regarding) this.#events.record({ regarding, type: 'Warning', reason, message })
+      }
+    } catch (error) {
+      // The answer stands, whatever can be told of it.
+      this.#parts.metrics.failedInside('answer')
+      this.#parts.log.error('an exception that nothing expected', { error })
+    }
+  }
+
   /** Something changed of what is known outside of the cluster. */
   look(): void {
     if (this.#compiled) this.#statuses?.look(this.#compiled.snapshot, this.#compiled.objects)
@@ -133,7 +157,7 @@ export class Controller {
   async stop(): Promise<void> {
     await this.#lease?.release()
     this.#lead(false)
-    await this.#serving?.close()
+    await Promise.all([this.#serving?.close(), this.#events?.close()])
   }
 
   #lead(held: boolean): void {
@@ -141,10 +165,30 @@ export class Controller {
     this.#parts.metrics.leads(held)
     for (const ended of [this.#statuses?.close(), this.#configurations?.close()])
       ended?.catch((error: unknown) => this.#parts.log.error('an exception that nothing expected', { error }))
-    this.#statuses = held ? new Statuses(this.#parts) : undefined
+    this.#statuses = held ? this.#openStatuses() : undefined
     this.#configurations = held ? this.#openConfigurations() : undefined
     this.#serving?.lead(held)
     this.look()
+  }
+
+  /** Where an event about a policy belongs. Undefined: there is no such object, as there is none of the policy that stands for none. */
+  #policy(name: string): Regarding | undefined {
+    const { uid } = metadataOf(this.#parts.cluster.objects().policies.get(name))
+    return typeof uid === 'string' ? regardingOf('ClusterImagePolicy', name, uid) : undefined
+  }
+
+  #openStatuses(): Statuses {
+    return new Statuses({
+      ...this.#parts,
+      turned: (kind, object, why) => {
+        const { name, uid } = metadataOf(object)
+        if (typeof name !== 'string' || typeof uid !== 'string') return
+        const said = why
+          ? ({ type: 'Warning', ...why } as const)
+          : ({ type: 'Normal', reason: 'Ready', message: 'it is in force' } as const)
+        this.#events?.record({ regarding: regardingOf(kind, name, uid), ...said })
+      },
+    })
   }
 
   #openConfigurations(): Configurations {
@@ -161,4 +205,8 @@ export class Controller {
       log,
     })
   }
+}
+
+function regardingOf(kind: Kind, name: string, uid: string): Regarding {
+  return { apiVersion: 'policy.sigstore.dev/v1alpha1', kind, name, namespace: '', uid }
 }

@@ -69,7 +69,7 @@ export async function serve(settings: Settings, notes: readonly Note[]): Promise
 
   await rehearse(settings).catch((error: unknown) => log.warn('the rehearsal failed: the first answers will be slower', { error }))
   const start = await startWebhook(inCluster ? { ...settings, probePort: settings.probePort ?? PROBE_PORT_IN_CLUSTER } : settings, {
-    answerers: answerers(snapshot, around, registrar, metrics),
+    answerers: answerers(snapshot, around, registrar, metrics, (...judged) => controller?.judged(...judged)),
     readiness,
     pair: await controller?.firstPair(),
     log,

@@ -15,6 +15,8 @@ export type Review = {
   readonly name: string
   /** For the log. */
   readonly user: string
+  /** Whether nothing will come of it, so that nothing else may either. */
+  readonly isDryRun?: true
   /** As it was parsed, not a copy; null where there is none. Nobody has looked at its shape yet. */
   readonly object: Json
   readonly oldObject: Json
@@ -58,6 +60,7 @@ export function readReview(body: Uint8Array): ReviewRead {
     namespace: fields.text(request['namespace'], 'AdmissionRequest.request.namespace'),
     name: fields.text(request['name'], 'AdmissionRequest.request.name'),
     user: fields.text(user['username'], 'UserInfo.request.userInfo.username'),
+    ...(request['dryRun'] === true && { isDryRun: true }),
     object: request['object'] ?? null,
     oldObject: request['oldObject'] ?? null,
   }

@@ -39,6 +39,7 @@ test('an AdmissionReview is read, and fields that are not known are ignored', ()
       user: 'admin',
       object: { kind: 'Deployment' },
       oldObject: null,
+      isDryRun: true,
     },
   })
 })

@@ -134,3 +134,16 @@ test('each answer of a policy about an image is counted once', async () => {
   await answerers(() => snapshot('fail'), around, registrar, metrics).get('/validations')!(body(), deadline)
   assert.deepEqual(counted, ['p enforce fail static-fail'])
 })
+
+test('whoever asks is told of each validation of a workload, and of nothing else', async () => {
+  const told: string[] = []
+  const table = answerers(
+    () => snapshot('fail'),
+    around,
+    registrar,
+    uncounted,
+    (review, answer, decision) => told.push(`${review.name} ${answer.response.allowed} ${decision?.outcome}`),
+  )
+  for (const path of ['/validations', '/mutations']) await table.get(path)?.(body(), deadline)
+  assert.deepEqual(told, ['app false fail'])
+})

@@ -9,6 +9,9 @@ import { Controller, type ControllerSettings } from '../../../programs/webhook/c
 import { followPolicies } from '../../../programs/webhook/policies.ts'
 import { openMetrics } from '../../../programs/webhook/prometheus.ts'
 import { startWebhook } from '../../../programs/webhook/start.ts'
+import { denied } from '../../../src/admission/response.ts'
+import type { Review } from '../../../src/admission/review.ts'
+import { allOf, because } from '../../../src/verdict/decision.ts'
 import { openKubernetes } from '../../../src/world/kubernetes.ts'
 import { silent } from '../../../src/world/log.ts'
 import { together } from '../../../src/world/outside.ts'
@@ -258,6 +261,37 @@ test('with a certificate of one’s own neither the Secret nor the CA is touched
     fake.requests.filter((r) => r.resource === 'secrets' && r.verb !== 'list' && r.verb !== 'watch'),
     [],
   )
+})
+
+test('a refusal is told on the policy and on what made the Pod, by every replica; a policy that breaks is told by the one that leads', async (t) => {
+  const fake = await started(t, (f) => f.store.put(policy('p')))
+  const replicas = [await replica(t, fake, 'a'), await replica(t, fake, 'b')]
+  await until('a status', () => statusOf(fake, 'p') !== undefined)
+  const follower = replicas.find((r) => !r.controller.isLeading)!
+  const owner = { apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'web', uid: 'u', controller: true }
+  const asked: Review = {
+    uid: 'r',
+    kind: { group: '', version: 'v1', kind: 'Pod' },
+    operation: 'CREATE',
+    subResource: '',
+    namespace: 'shop',
+    name: 'web-x',
+    user: '',
+    object: { metadata: { name: 'web-x', ownerReferences: [owner] } },
+    oldObject: null,
+  }
+  const failing = because({ about: 'policy', name: 'p', mode: 'enforce' }, { code: 'static-fail', message: 'no' })
+  const absent = because({ about: 'policy', name: '(none)', mode: 'enforce' }, { code: 'static-fail', message: 'no' })
+  const image = allOf({ about: 'image', written: 'a/b', paths: [] }, [failing, absent], { code: 'no-matching-policies' })
+  follower.controller.judged(asked, denied(asked, 'no'), allOf({ about: 'request' }, [image], { code: 'nothing-to-check' }))
+  fake.store.put({ ...policy('p', { generation: 2 }), spec: { authorities: [] } })
+  const told = () => {
+    const at = fake.store.locate('/api/v1/events')!
+    const { items } = fake.store.list(at.resource, '', '', 0, '') as { items: { reason: string; involvedObject: { kind: string } }[] }
+    return items.map((e) => `${e.reason} ${e.involvedObject.kind}`).toSorted()
+  }
+  await until('all are told', () => told().length === 3)
+  deepEqual(told(), ['Refused ClusterImagePolicy', 'Refused ReplicaSet', 'UpdatingConfigMap ClusterImagePolicy'])
 })
 
 test('with --read-only nothing is written', async (t) => {
