@@ -6,7 +6,7 @@ const MAX_LIST_DEPTH = 3 // a List in a List in a List; nobody nests them, so de
 const MAX_PULL_SECRETS = 100 // of one ServiceAccount; each may cost a request, and whoever creates ServiceAccounts chooses how many
 const NONE: readonly string[] = [] // shared: most of 100,000 ServiceAccounts name none
 
-/** The kinds of objects that are taken from files. TrustRoots are kept, and used once trust roots are carried out. */
+/** The kinds of objects that are taken from files. */
 export type Kind = 'ClusterImagePolicy' | 'TrustRoot' | 'Secret' | 'ConfigMap' | 'ServiceAccount' | 'Namespace'
 
 /** An object from a file. `namespace` is empty for kinds that have none, and `default`, as kubectl has it, where the object names none. */

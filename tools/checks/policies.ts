@@ -1,4 +1,8 @@
-import { compile } from '../../src/policy/compile.ts'
+import { compile, nothingKnown } from '../../src/policy/compile.ts'
+import { nothingFetched } from '../../src/policy/objects.ts'
+import { publicRoot } from '../../src/trust/public-root.ts'
+import { readTrustRoot } from '../../src/trust/trust-root.ts'
+import { sentenceOf } from '../../src/verdict/reason.ts'
 import { readDocuments } from '../../src/world/documents.ts'
 import { readObjects, type Kind } from '../../src/world/objects.ts'
 import type { Check, Project } from '../project.ts'
@@ -8,9 +12,9 @@ type Shown = { readonly at: string; readonly yaml: string; readonly becomes: str
 
 const NAMESPACE = 'cosign-system'
 
-/** Policies and settings that the documentation shows go through the same reading as those of a cluster. */
+/** Policies, trust roots and settings that the documentation shows go through the same reading as those of a cluster. */
 export const policies: Check = {
-  claim: 'policies and settings in the documentation are carried out as it says',
+  claim: 'policies, trust roots and settings in the documentation are carried out as it says',
   async violations(project) {
     const violations: string[] = []
     for (const { at, yaml, becomes } of shownIn(project)) {
@@ -51,13 +55,23 @@ export async function outcomeOf(yaml: string): Promise<{ readonly becomes: strin
     configMaps: byName('ConfigMap'),
     trustRoots: byName('TrustRoot'),
   }
-  const { policies: compiled, settingProblems } = compile(objects, NAMESPACE)
+  const roots = [...objects.trustRoots].map(([name, object]) => [name, readTrustRoot(object, name)] as const)
+  // Nothing is fetched here: what a repository says is taken for something good.
+  const trustRoots = new Map(
+    roots.map(([name, root]) => [
+      name,
+      root.ok ? ({ ok: true, value: root.value.from === 'itself' ? root.value.material : publicRoot() } as const) : root,
+    ]),
+  )
+  const { policies: compiled, settingProblems } = compile(objects, NAMESPACE, nothingKnown, { ...nothingFetched(), trustRoots })
   const why = [
+    ...roots.flatMap(([, root]) => (root.ok ? [] : [sentenceOf(root.reason)])),
     ...compiled.flatMap((policy) => policy.warnings),
     ...settingProblems.map(({ key, found, wanted }) => `${key}: found ${found}, wanted ${wanted}`),
   ]
   const refused =
     settingProblems.length > 0 ||
+    roots.some(([, root]) => !root.ok) ||
     compiled.some((policy) => policy.refuses.length > 0 || policy.authorities.some((a) => a.refuses.length > 0))
   return { becomes: refused ? 'refused' : why.length > 0 ? 'warns' : '', why }
 }

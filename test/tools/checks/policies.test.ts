@@ -9,7 +9,18 @@ const sound = policy('{ images: [{ glob: "ghcr.io/acme/*" }], authorities: [{ st
 const misspelt = policy('{ images: [{ glob: "ghcr.io/acme/*" }], authorities: [{ static: { action: admit } }] }')
 const dead = policy('{ images: [{ glob: "ghcr.io/acme/web:v1" }], authorities: [{ static: { action: pass } }] }')
 
+const remote = (root: string): string =>
+  `apiVersion: policy.sigstore.dev/v1alpha1\nkind: TrustRoot\nmetadata:\n  name: ours\nspec:\n  remote: { root: ${root}, mirror: "https://tuf.example" }\n`
+const trusting = policy(
+  '{ images: [{ glob: "ghcr.io/acme/*" }], authorities: [{ keyless: { trustRootRef: ours, identities: [{ issuer: a, subject: b }] } }] }',
+)
+
 for (const [fence, yaml, holds] of [
+  ['yaml', remote('e30='), true],
+  ['yaml', remote('"-"'), false],
+  ['yaml refused', remote('"-"'), true],
+  ['yaml refused', trusting, true],
+  ['yaml refused', `${trusting}---\n${remote('e30=')}`, false],
   ['yaml', sound, true],
   ['yaml', misspelt, false],
   ['yaml refused', misspelt, true],
