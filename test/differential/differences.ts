@@ -51,9 +51,16 @@ export const differences: readonly Difference[] = [
   },
   {
     name: 'certificate-to-the-bit',
-    here: /certificate(s| of the signature)? cannot be (parsed|read)|RFC3161 timestamp bundle: its content is not signed data/,
-    because:
-      'certificates and timestamps must be DER to the last bit here, also certificates that lie beside; there some of it is not read',
+    here: /^signature-malformed: the certificate of the signature cannot be parsed/,
+    because: 'a certificate must be DER to the last bit here; there some of it is not read',
+  },
+  {
+    name: 'timestamp-to-the-bit',
+    here: new RegExp(
+      '^timestamps-too-few: .* unable to verify RFC3161 timestamp bundle: (one of its certificates cannot be read|it is not a timestamp in DER|' +
+        'it has two values|it has no token|its (status|content|signed data|version|signature algorithm|hash algorithm|signer) )',
+    ),
+    because: 'likewise a timestamp, in what nobody signed of it too: algorithms that it names, certificates that lie beside',
   },
   {
     name: 'digest-beside-signature',

@@ -75,7 +75,7 @@ function termsOf(root: TrustedRootJson, key: string | undefined): Terms {
     if (!pinned.ok) throw new Error(sentenceOf(pinned.reason))
     return { signer: { by: 'key', key: pinned.value }, ...besides }
   }
-  const anybody = compileIdentity({ subjectRegExp: '.*', issuerRegExp: '.*' }, { subjectGlobs: false })
+  const anybody = compileIdentity({ subjectRegExp: '.+', issuerRegExp: '.+' }, { subjectGlobs: false })
   if (!anybody.ok) throw new Error(sentenceOf(anybody.reason))
   return { signer: { by: 'certificate', authorities, identities: [anybody.value.identity], certificateLogs }, ...besides }
 }
