@@ -18,7 +18,7 @@ export const tested: Check = {
     const there = new Set(project.files)
     const missing = [...expected].filter(([test, file]) => !there.has(test) && runs(project.text(file)))
     const astray = project.files.filter(
-      (file) => /^test\/.*\.test\.ts$/.test(file) && !expected.has(file) && !/^test\/(tools|bin|fuzz|differential)\//.test(file),
+      (file) => /^test\/.*\.test\.ts$/.test(file) && !expected.has(file) && !/^test\/(tools|bin|fuzz|differential|deploy)\//.test(file),
     )
     return [
       ...missing.map(([test, file]) => `${file}: ${test} is missing`),
