@@ -8,6 +8,7 @@ import { check, setDefaults } from '../src/configure.ts'
 import type { Json } from '../src/image/json.ts'
 import type { Snapshot } from '../src/policy/compile.ts'
 import { compile, nothingKnown } from '../src/policy/compile.ts'
+import { Cloud } from '../src/world/cloud.ts'
 import { silent } from '../src/world/log.ts'
 import { readManifests } from '../src/world/manifests.ts'
 import { uncounted } from '../src/world/metrics.ts'
@@ -157,7 +158,7 @@ async function answer(name: string, { path }: Given): Promise<Expected> {
   assert.ok(parsed.ok)
   const cluster = await readManifests(manifests, { systemNamespace, log: silent })
   const client = await openRegistry(parsed.settings, uncounted, {})
-  const outside = await fetchOutside(parsed.settings, cluster, client)
+  const outside = await fetchOutside(parsed.settings, cluster, client, new Cloud({}, uncounted))
   const snapshot = withoutFallback(compile(cluster.objects(), systemNamespace, nothingKnown, outside))
   const { around, registrar } = await reach(parsed.settings, cluster, () => snapshot, uncounted, {}, client, () => outside)
   const answerer = answerers(() => snapshot, around, registrar, uncounted).get(path)

@@ -13,6 +13,7 @@ import { nothingFetched } from '../src/policy/objects.ts'
 import type { Cluster, PullSecret } from '../src/world/cluster.ts'
 import { CredentialSource } from '../src/world/credentials.ts'
 import { Memory } from '../src/world/memory.ts'
+import { NO_CREDENTIALS } from '../src/world/own-credentials.ts'
 import { NO_PROXY } from '../src/world/proxy.ts'
 import { Registry } from '../src/world/registry.ts'
 import { WorldAround } from '../src/world/surroundings.ts'
@@ -54,7 +55,12 @@ export class Desk {
       userAgent: 'sealgate-test',
       count: () => {},
     })
-    const credentials = new CredentialSource({ cluster: clusterOf(options), systemNamespace, dockerConfig: [], scopeKey: randomBytes(32) })
+    const credentials = new CredentialSource({
+      cluster: clusterOf(options),
+      systemNamespace,
+      own: () => NO_CREDENTIALS,
+      scopeKey: randomBytes(32),
+    })
     const memory = new Memory({ maxPassBytes: 1_000_000, maxContentBytes: 10_000_000 })
     this.#snapshot = this.compiled(options.policies ?? {}, options.settings)
     this.#around = new WorldAround({

@@ -19,6 +19,7 @@ import { readDocuments } from '../../src/world/documents.ts'
 import { readText } from '../../src/world/files.ts'
 import { readManifests } from '../../src/world/manifests.ts'
 import { uncounted } from '../../src/world/metrics.ts'
+import { openIdentity } from '../webhook/identity.ts'
 import { openLog } from '../webhook/log.ts'
 import { fetchOutside } from '../webhook/outside.ts'
 import { openRegistry, reach } from '../webhook/reach.ts'
@@ -37,21 +38,29 @@ export async function explain(settings: Settings, files: readonly string[]): Pro
     return say(`explain takes one IMAGE, and ${more} is another argument; several paths are --manifests A --manifests B`)
   if (image === undefined && settings.object === undefined) return say('explain needs an IMAGE, or --object FILE')
   try {
-    const cluster = await readManifests(settings.manifests, {
-      systemNamespace: settings.systemNamespace,
-      log: openLog({ level: 'warn', format: settings.logFormat ?? 'text', to: 'stderr' }),
-    })
+    const log = openLog({ level: 'warn', format: settings.logFormat ?? 'text', to: 'stderr' })
+    const cluster = await readManifests(settings.manifests, { systemNamespace: settings.systemNamespace, log })
     const registry = await openRegistry(settings, uncounted, process.env)
-    const outside = await fetchOutside(settings, cluster, registry)
+    const identity = await openIdentity(process.env, log, uncounted)
+    const outside = await fetchOutside(settings, cluster, registry, identity.cloud)
     const snapshot = compile(cluster.objects(), settings.systemNamespace, nothingKnown, outside)
     for (const { key, found, wanted } of snapshot.settingProblems)
       process.stderr.write(`sealgate explain: setting ${key}: found ${found}, wanted ${wanted}; the default is in force\n`)
     const review = settings.object === undefined ? reviewOfImage(image ?? '', settings) : await reviewOfObject(settings.object, settings)
-    const { around } = await reach(settings, cluster, () => snapshot, uncounted, process.env, registry)
+    const { around } = await reach(
+      settings,
+      cluster,
+      () => snapshot,
+      uncounted,
+      process.env,
+      registry,
+      () => outside,
+      identity,
+    )
     try {
       return tell(await ask(review, image, snapshot, thorough(around)), settings)
     } finally {
-      await registry.close()
+      await Promise.all([registry.close(), identity.close()])
     }
   } catch (error) {
     return say(error instanceof Error ? error.message : String(error))

@@ -293,6 +293,12 @@ export const options = {
     unsetText: '24h',
     help: 'how often TUF repositories are asked again, those of TrustRoots too, besides before what they said expires; 0: only then',
   }),
+  policyResyncPeriod: option<number>(duration, 10 * 60 * 60 * 1000, {
+    group: 'trust',
+    commands: ['serve'],
+    unsetText: '10h',
+    help: 'how often keys of key management services are read again, besides when a policy changes; 0: only then',
+  }),
   logLevel: option<'debug' | 'info' | 'warn' | 'error'>(oneOf('debug', 'info', 'warn', 'error'), 'info', {
     group: 'log',
     commands: everywhere,

@@ -4,6 +4,7 @@ import { compile, nothingKnown } from '../../src/policy/compile.ts'
 import { readManifests } from '../../src/world/manifests.ts'
 import { uncounted } from '../../src/world/metrics.ts'
 import { answerers, paths } from '../webhook/answer.ts'
+import { openIdentity } from '../webhook/identity.ts'
 import { openLog } from '../webhook/log.ts'
 import { fetchOutside } from '../webhook/outside.ts'
 import { openRegistry, reach } from '../webhook/reach.ts'
@@ -22,12 +23,11 @@ type Asked = { readonly name: string; readonly bytes: Buffer }
 export async function review(settings: Settings, files: readonly string[]): Promise<number> {
   if (files.length === 0) return say('review needs a FILE with an AdmissionReview, or - for standard input')
   try {
-    const cluster = await readManifests(settings.manifests, {
-      systemNamespace: settings.systemNamespace,
-      log: openLog({ level: 'warn', format: settings.logFormat ?? 'text', to: 'stderr' }),
-    })
+    const log = openLog({ level: 'warn', format: settings.logFormat ?? 'text', to: 'stderr' })
+    const cluster = await readManifests(settings.manifests, { systemNamespace: settings.systemNamespace, log })
     const registry = await openRegistry(settings, uncounted, process.env)
-    const outside = await fetchOutside(settings, cluster, registry)
+    const identity = await openIdentity(process.env, log, uncounted)
+    const outside = await fetchOutside(settings, cluster, registry, identity.cloud)
     const snapshot = compile(cluster.objects(), settings.systemNamespace, nothingKnown, outside)
     for (const { key, found, wanted } of snapshot.settingProblems)
       process.stderr.write(`sealgate review: setting ${key}: found ${found}, wanted ${wanted}; the default is in force\n`)
@@ -39,6 +39,7 @@ export async function review(settings: Settings, files: readonly string[]): Prom
       process.env,
       registry,
       () => outside,
+      identity,
     )
     const answer = answerers(() => snapshot, around, registrar, uncounted).get(settings.path)
     if (!answer) return say(`--path ${settings.path} is none of ${paths.join(', ')}`)
@@ -51,7 +52,7 @@ export async function review(settings: Settings, files: readonly string[]): Prom
       else process.stdout.write(many ? `{"file":${JSON.stringify(name)},"answer":${body}}\n` : `${body}\n`)
       status = Math.max(status, http !== 200 ? NOT_ASKED : about?.allowed ? ALLOWED : DENIED)
     }
-    await registry.close()
+    await Promise.all([registry.close(), identity.close()])
     return status
   } catch (error) {
     return say(error instanceof Error ? error.message : String(error))

@@ -1,5 +1,5 @@
 import type { Value } from './values.ts'
-import { duration, text, toggle } from './values.ts'
+import { text, toggle } from './values.ts'
 
 /**
  * What the sigstore policy controller takes and what has no meaning here. It is accepted, so that a Deployment keeps working when the
@@ -10,14 +10,12 @@ export type Noted = { readonly value: Value<unknown>; readonly why: string }
 
 const KEPT = 'what TUF repositories say is kept in memory only'
 const LOG_KEYS = 'the keys of logs are those of a trust root: give them to a TrustRoot, and name it in the policy (trustRootRef)'
-const WATCHED = 'changes are watched, so nothing is read anew on a timer'
 const CLIENT = 'the client of the API server needs no tuning'
 const LOGGING = 'see --log-level and --log-format'
 
 const noted = (value: Value<unknown>, why: string): Noted => ({ value, why })
 
 export const notedFlags: Readonly<Record<string, Noted>> = {
-  'policy-resync-period': noted(duration, WATCHED),
   'kube-api-qps': noted(text('NUMBER'), CLIENT),
   'kube-api-burst': noted(text('NUMBER'), CLIENT),
   'v': noted(text('NUMBER'), LOGGING),

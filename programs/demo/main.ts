@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { FakeRegistry } from '../../fakes/registry.ts'
+import { Cloud } from '../../src/world/cloud.ts'
 import type { Log } from '../../src/world/log.ts'
 import { openManifests } from '../../src/world/manifests.ts'
 import type { Settings } from '../cli/options.ts'
@@ -78,8 +79,17 @@ async function opened(given: Settings, log: Log, things: AsyncDisposableStack): 
   // Without the environment: a proxy or a Docker config of this machine has nothing to say about a registry on loopback.
   const reached = await reach(settings, cluster, () => snapshot(), metrics, {})
   things.defer(() => reached.registry.close())
-  const offline = { ...settings, disableTuf: true, tufMirror: undefined, tufRoot: undefined, trustrootResyncPeriod: 0 }
-  const followed = await followOutside(offline, cluster, reached.registry, log, metrics)
+  const offline = {
+    ...settings,
+    disableTuf: true,
+    tufMirror: undefined,
+    tufRoot: undefined,
+    trustrootResyncPeriod: 0,
+    policyResyncPeriod: 0,
+  }
+  const cloud = new Cloud({}, metrics)
+  things.defer(() => cloud.close())
+  const followed = await followOutside(offline, cluster, reached.registry, cloud, log, metrics)
   things.defer(() => followed.close())
   const snapshot = followPolicies(cluster, followed.outside, settings.systemNamespace, log, metrics)
   const start = await startWebhook(settings, {

@@ -9,6 +9,8 @@ import type { Note } from '../cli/parse.ts'
 import { answerers } from './answer.ts'
 import { describe } from './certificate.ts'
 import { Controller } from './controller.ts'
+import type { Identity } from './identity.ts'
+import { openIdentity } from './identity.ts'
 import { levelIn } from './level.ts'
 import { openLog } from './log.ts'
 import type { FollowedOutside } from './outside.ts'
@@ -47,7 +49,7 @@ export async function serve(settings: Settings, notes: readonly Note[]): Promise
     await cluster.close()
     return notStarted(outside, log)
   }
-  const { registry, followed } = outside
+  const { registry, identity, followed } = outside
   const controller =
     cluster.api && new Controller({ api: cluster.api, cluster, settings, log, metrics, tell: () => tellOf(followed.trust.statuses()) })
   followed.trust.onStatus(() => controller?.look())
@@ -62,8 +64,10 @@ export async function serve(settings: Settings, notes: readonly Note[]): Promise
     process.env,
     registry,
     () => followed.outside.known(),
+    identity,
     () => pressure.level(),
   )
+  identity.follow()
 
   const readiness = readinessOf(cluster, followed, controller)
 
@@ -79,7 +83,7 @@ export async function serve(settings: Settings, notes: readonly Note[]): Promise
     environment: process.env,
   })
   if (!start.ok) {
-    await Promise.all([cluster.close(), followed.close(), registry.close()])
+    await Promise.all([cluster.close(), followed.close(), registry.close(), identity.close()])
     return notStarted(start.text, log)
   }
   const { webhook } = start
@@ -97,7 +101,7 @@ export async function serve(settings: Settings, notes: readonly Note[]): Promise
   const how = await Promise.race([stopping, ended()])
   if (how !== 'finished') log.warn('requests under way were cut off')
   await released
-  await Promise.all([cluster.close(), followed.close(), registry.close()])
+  await Promise.all([cluster.close(), followed.close(), registry.close(), identity.close()])
   log.info('ended')
   log.flush()
   return STOPPED
@@ -125,10 +129,11 @@ async function openOutside(
   log: Log,
   metrics: Metrics,
   pressure: Pressure,
-): Promise<{ readonly registry: Registry; readonly followed: FollowedOutside } | string> {
+): Promise<{ readonly registry: Registry; readonly identity: Identity; readonly followed: FollowedOutside } | string> {
   try {
     const registry = await openRegistry(settings, metrics, process.env, () => pressure.level() === 'critical')
-    return { registry, followed: await followOutside(settings, cluster, registry, log, metrics) }
+    const identity = await openIdentity(process.env, log, metrics)
+    return { registry, identity, followed: await followOutside(settings, cluster, registry, identity.cloud, log, metrics) }
   } catch (error) {
     return error instanceof Error ? error.message : String(error)
   }

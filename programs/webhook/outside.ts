@@ -1,8 +1,11 @@
 import type { Outside } from '../../src/policy/objects.ts'
 import { publicRootExpires, publicTufRoot } from '../../src/trust/public-root.ts'
+import type { Cloud } from '../../src/world/cloud.ts'
 import type { Cluster } from '../../src/world/cluster.ts'
 import { fetchTrust } from '../../src/world/fetch-trust.ts'
 import { readText } from '../../src/world/files.ts'
+import { fetchKmsKeys, KmsKeys } from '../../src/world/kms-keys.ts'
+import { readKmsPublicKey } from '../../src/world/kms.ts'
 import type { Log } from '../../src/world/log.ts'
 import type { Metrics } from '../../src/world/metrics.ts'
 import type { Fetching } from '../../src/world/outside.ts'
@@ -16,12 +19,16 @@ import type { Settings } from '../cli/options.ts'
 const USUAL_MIRROR = 'https://tuf-repo-cdn.sigstore.dev'
 const BUDGET = 20_000 // ms in which an offline command fetches everything, at the same time; a mirror that answers takes one or two
 
-export type OutsideSettings = Pick<Settings, 'tufMirror' | 'tufRoot' | 'disableTuf' | 'trustrootResyncPeriod' | 'mirrors'>
+export type OutsideSettings = Pick<
+  Settings,
+  'tufMirror' | 'tufRoot' | 'disableTuf' | 'trustrootResyncPeriod' | 'policyResyncPeriod' | 'mirrors'
+>
 
 /** All that is fetched for policies, put together here. */
 export type FollowedOutside = {
   readonly outside: Fetching<Outside>
   readonly trust: FollowedTrust
+  readonly kms: KmsKeys
   /** What a replica that has just started still waits for. */
   waitingFor(): readonly string[]
   close(): Promise<void>
@@ -32,27 +39,49 @@ export async function followOutside(
   settings: OutsideSettings,
   cluster: Cluster,
   registry: Registry,
+  cloud: Cloud,
   log: Log,
   metrics: Metrics,
 ): Promise<FollowedOutside> {
-  const { tufMirror, tufRoot, disableTuf, trustrootResyncPeriod: resync, mirrors } = settings
+  const { tufMirror, tufRoot, disableTuf, trustrootResyncPeriod: resync, policyResyncPeriod, mirrors } = settings
   if (disableTuf && (tufMirror ?? tufRoot) !== undefined)
     log.warn('TUF is switched off: what is embedded of the public Sigstore instance is trusted', { unused: '--tuf-mirror, --tuf-root' })
   const { transport } = registry
   const trust = new FollowedTrust({ cluster, transport, mirrors, resync, instance: await instanceOf(settings), log, metrics })
-  return { outside: together(trust), trust, waitingFor: () => trust.waitingFor(), close: () => trust.close() }
+  const kms = new KmsKeys({
+    cluster,
+    read: (key, signal) => readKmsPublicKey(key, cloud, signal),
+    resync: policyResyncPeriod,
+    log,
+    metrics,
+  })
+  return {
+    outside: together(trust, kms),
+    trust,
+    kms,
+    waitingFor: () => [...trust.waitingFor(), ...kms.waitingFor()],
+    close: async () => {
+      kms.close()
+      await trust.close()
+    },
+  }
 }
 
 /**
  * The same as it is now, for commands that end with their answer. What is embedded of the public Sigstore instance does for them, unless it
  * has expired, or another mirror or root is given. Rejects as `followOutside` does.
  */
-export async function fetchOutside(settings: OutsideSettings, cluster: Cluster, registry: Registry): Promise<Outside> {
+export async function fetchOutside(settings: OutsideSettings, cluster: Cluster, registry: Registry, cloud: Cloud): Promise<Outside> {
   const isEnough = (settings.tufMirror ?? settings.tufRoot) === undefined && Date.now() < publicRootExpires
   const instance = isEnough ? undefined : await instanceOf(settings)
   const reach = { transport: registry.transport, mirrors: settings.mirrors }
-  const trust = await fetchTrust(cluster.objects(), instance, reach, AbortSignal.timeout(BUDGET))
-  return together({ known: () => trust, onChange: () => undefined }).known()
+  const signal = AbortSignal.timeout(BUDGET)
+  const [trust, kms] = await Promise.all([
+    fetchTrust(cluster.objects(), instance, reach, signal),
+    fetchKmsKeys(cluster.objects(), (key, ended) => readKmsPublicKey(key, cloud, ended), signal),
+  ])
+  const fetched = { ...trust, ...kms }
+  return together({ known: () => fetched, onChange: () => undefined }).known()
 }
 
 /** Undefined: nobody is asked. */

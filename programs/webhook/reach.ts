@@ -4,14 +4,15 @@ import type { Outside } from '../../src/policy/objects.ts'
 import { nothingFetched } from '../../src/policy/objects.ts'
 import type { Cluster } from '../../src/world/cluster.ts'
 import { CredentialSource } from '../../src/world/credentials.ts'
-import { readDockerConfigs } from '../../src/world/docker-config.ts'
 import { Memory } from '../../src/world/memory.ts'
 import type { Metrics } from '../../src/world/metrics.ts'
+import { NO_CREDENTIALS } from '../../src/world/own-credentials.ts'
 import type { PressureLevel } from '../../src/world/pressure.ts'
 import { WorldRegistrar } from '../../src/world/registrar.ts'
 import { Registry, registryOptions } from '../../src/world/registry.ts'
 import { WorldAround } from '../../src/world/surroundings.ts'
 import type { Settings } from '../cli/options.ts'
+import type { Identity } from './identity.ts'
 
 const MAX_PASS_BYTES = 16 * 1024 * 1024 // 10,000 images under three policies each take about 12 MB
 const MAX_CONTENT_BYTES = 32 * 1024 * 1024 // payloads are some 250 bytes, bundles some 10 KiB
@@ -26,7 +27,10 @@ export async function openRegistry(
   return new Registry({ ...(await registryOptions(settings, environment, metrics)), isShort })
 }
 
-/** What an answer may reach: `registry`, else one that is opened with the options given; the cluster's credentials, and memory. */
+/**
+ * What an answer may reach: `registry`, else one that is opened with the options given; the cluster's credentials and, with an `identity`, this
+ * process's own; and memory.
+ */
 export async function reach(
   settings: Settings,
   cluster: Cluster,
@@ -35,13 +39,14 @@ export async function reach(
   environment: Readonly<Record<string, string | undefined>>,
   opened?: Registry,
   outside: () => Outside = nothingFetched,
+  identity?: Identity,
   pressure: () => PressureLevel = () => 'none',
 ): Promise<{ around: WorldAround; registrar: WorldRegistrar; registry: Registry }> {
   const registry = opened ?? (await openRegistry(settings, metrics, environment))
   const credentials = new CredentialSource({
     cluster,
     systemNamespace: settings.systemNamespace,
-    dockerConfig: await readDockerConfigs(environment),
+    own: identity?.credentials ?? (() => NO_CREDENTIALS),
     scopeKey: randomBytes(32),
   })
   const memory = new Memory({

@@ -214,7 +214,8 @@ async function lookupDecision(
       return { lookup: because(question, none), tried: 0 }
     case 'unknown': {
       const failure = because({ about: 'check', check: 'the registry answers' }, found.reason)
-      const refused = found.reason.code === 'registry-refused' && found.tried.length > 0
+      const isRefused = found.reason.code === 'registry-refused' || found.reason.code === 'registry-credentials-unknown'
+      const refused = isRefused && found.tried.length > 0
       const tried = refused
         ? [because({ about: 'check', check: 'the credentials suffice' }, { code: 'credentials-tried', tried: found.tried })]
         : []

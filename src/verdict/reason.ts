@@ -127,6 +127,7 @@ export const catalogue = {
 
   // — registries
   'registry-refused': row<{ text: string }>('unknown', (f) => f.text, 'the registry refused the credentials that there are: give the workload an imagePullSecret that may read the repository'),
+  'registry-credentials-unknown': row<{ text: string }>('unknown', (f) => f.text, 'this is not about the signature: look at the identity of the controller with the cloud, or at the credential helper, that the message names (docs/operate.md), then try again'),
   'registry-failed': row<{ text: string }>('unknown', (f) => f.text, REGISTRY_HINT),
   'registry-unreachable': row<{ text: string }>('unknown', (f) => f.text, REGISTRY_HINT),
   'registry-timeout': row<{ text: string }>('unknown', (f) => f.text, REGISTRY_HINT),

@@ -37,8 +37,8 @@ export type Asked =
 type Demand = { readonly challenge: Challenge; readonly inside: boolean } | 'none'
 
 type Reply = { readonly answer: Answer; readonly endpoint: Endpoint; readonly isBare: boolean }
-/** What one credential led to. `withheld`: it was not sent. */
-type Attempt = Reply | (Trouble & { readonly refused?: boolean }) | { readonly withheld: string }
+/** What one credential led to. `withheld`: it was not sent, and why; `isUnknown`: it could not be found out whether there is one. */
+type Attempt = Reply | (Trouble & { readonly refused?: boolean }) | { readonly withheld: string; readonly isUnknown?: boolean }
 
 /** One question under way. `bare` is what came of asking without credentials: that is not done twice. */
 type Course = {
@@ -80,17 +80,27 @@ export class Authentication {
     const course: Course = { question, endpoints, signal, bare: undefined }
     const tried: string[] = []
     let told: RegistryReason | undefined
+    let unknown: string | undefined
     for (const credential of startingWith(credentials, this.#worked.get(place))) {
       const attempt = await this.#attempt(credential, course)
       tried.push('withheld' in attempt ? `${credential.source} (${attempt.withheld})` : credential.source)
-      if ('withheld' in attempt) continue
+      if ('withheld' in attempt) {
+        if (attempt.isUnknown) unknown ??= `the credentials of ${credential.source} could not be had: ${attempt.withheld}`
+        continue
+      }
       if ('answer' in attempt && !isRefused(attempt.answer)) {
+        // Some registries tell strangers that what they may not see is not there.
+        if (attempt.answer.status === 404 && unknown !== undefined) {
+          const text = `GET ${attempt.answer.target.shown}: ${unknown}`
+          return { ok: false, reason: { code: 'registry-credentials-unknown', text }, tried }
+        }
         this.#worked.set(place, credentials.indexOf(credential))
         const { answer, endpoint, isBare } = attempt
         return { ok: true, answer, endpoint, tried: isBare ? [...tried.slice(0, -1), 'anonymous'] : tried }
       }
       const reason = 'answer' in attempt ? reasonOf(attempt.answer) : attempt.reason
       if (!('answer' in attempt) && attempt.refused !== true) return { ok: false, reason, tried }
+      if (credential.kind === 'asked') credential.refused()
       // The refusal of the last credential is told; that nobody may read it either only when there was no credential.
       if (told === undefined || credential.kind !== 'anonymous') told = reason
     }
@@ -158,10 +168,16 @@ export class Authentication {
     scope: string,
     endpoint: Endpoint,
     rejected: string | undefined,
-    { question, signal }: Course,
+    course: Course,
   ): Promise<Given | Exclude<Attempt, Reply>> {
+    const { question, signal } = course
     const why = withholding(credential, endpoint)
     if (why !== undefined) return { withheld: why }
+    if (credential.kind === 'asked') {
+      const got = await credential.get(signal)
+      if (got.state !== 'found') return { withheld: got.why, isUnknown: got.state === 'unknown' }
+      return this.#authorization(got.credential, challenge, scope, endpoint, rejected, course)
+    }
     if (challenge.kind === 'basic')
       return { header: credential.kind === 'basic' ? basicAuthorization(credential) : undefined, scope, isFresh: true }
     if (credential.kind === 'registry-token') return { header: `Bearer ${credential.token}`, token: credential.token, scope, isFresh: true }

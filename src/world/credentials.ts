@@ -4,9 +4,9 @@ import type { Access } from '../admit.ts'
 import type { Credentials } from '../policy/ask.ts'
 import type { Read } from '../verdict/read.ts'
 import type { Cluster, Got, PullSecret } from './cluster.ts'
-import type { DockerConfig } from './docker-config.ts'
 import type { Keychain } from './fetched.ts'
 import { keychainOf } from './keychain.ts'
+import type { OwnCredentials } from './own-credentials.ts'
 
 const MAX_KEYCHAINS = 10_000 // distinct sets of pull secrets that are kept ready; a busy cluster has hundreds
 
@@ -20,20 +20,23 @@ export interface RegistryAccess extends Access {
 export type CredentialOptions = {
   readonly cluster: Cluster
   readonly systemNamespace: string
-  /** The controller's own; empty when it has none. */
-  readonly dockerConfig: DockerConfig
+  /** The controller's own: the same object until they change. */
+  readonly own: () => OwnCredentials
   /** Random key of the scope hashes, made at start. */
   readonly scopeKey: Uint8Array
 }
 
 /**
  * Whose credentials a workload's images are read with (specification section 9): its `imagePullSecrets`, then those of its ServiceAccount, the
- * Docker config, anonymous last. `signaturePullSecrets` replace all of them; each is looked up in the controller's namespace first, then in the
- * workload's. A Secret or ServiceAccount that does not exist is passed over; one that cannot be read is `credentials-unreadable`.
+ * controller's own (Docker configs, the cloud whose registry it is), anonymous last. `signaturePullSecrets` replace all of them; each is looked
+ * up in the controller's namespace first, then in the workload's. A Secret or ServiceAccount that does not exist is passed over; one that
+ * cannot be read is `credentials-unreadable`.
  */
 export class CredentialSource {
   readonly #options: CredentialOptions
-  readonly #ready = new LRUCache<string, { secrets: readonly PullSecret[]; access: RegistryAccess }>({ max: MAX_KEYCHAINS })
+  readonly #ready = new LRUCache<string, { secrets: readonly PullSecret[]; own: OwnCredentials | undefined; access: RegistryAccess }>({
+    max: MAX_KEYCHAINS,
+  })
 
   constructor(options: CredentialOptions) {
     this.#options = options
@@ -45,10 +48,9 @@ export class CredentialSource {
     if (!secrets.ok) return secrets
     const key = JSON.stringify([workload.subject.namespace, workload.serviceAccount, workload.pullSecrets, credentials])
     const before = this.#ready.get(key)
-    if (before && sameItems(before.secrets, secrets.value)) return { ok: true, value: before.access }
-    const { dockerConfig, scopeKey } = this.#options
-    const only = credentials.of === 'pullSecrets'
-    const read = keychainOf(secrets.value, only ? undefined : dockerConfig, scopeKey)
+    const own = credentials.of === 'pullSecrets' ? undefined : this.#options.own()
+    if (before && before.own === own && sameItems(before.secrets, secrets.value)) return { ok: true, value: before.access }
+    const read = keychainOf(secrets.value, own, this.#options.scopeKey)
     if (!read.ok) return read
     const keychain = read.value
     const access: RegistryAccess = {
@@ -59,7 +61,7 @@ export class CredentialSource {
         return again.ok && again.value !== access ? again.value : undefined
       },
     }
-    this.#ready.set(key, { secrets: secrets.value, access })
+    this.#ready.set(key, { secrets: secrets.value, own, access })
     return { ok: true, value: access }
   }
 

@@ -1,11 +1,10 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { JsonObject } from '../image/json.ts'
 import { isJsonObject, readJson } from '../image/json.ts'
-import type { Credential } from './fetched.ts'
+import type { GivenCredential } from './fetched.ts'
 
 // Kubernetes takes no Secret above 1 MiB; a config with a thousand registries has some 200 KiB.
 const BOUNDS = { bytes: 1024 * 1024, depth: 16, values: 50_000 }
+const HELPER = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
 const MAX_ENTRIES = 1000 // entries of one config that are looked at
 
 /** One entry of a Docker config: the credential, and the places it is for. */
@@ -14,7 +13,7 @@ export type DockerAuth = {
   readonly host: readonly string[]
   readonly port: string
   readonly path: string
-  readonly credential: Exclude<Credential, { readonly kind: 'anonymous' }>
+  readonly credential: GivenCredential
 }
 
 /** The entries of one or several Docker configs, in the order in which they are tried. */
@@ -42,36 +41,39 @@ export function readDockerCfg(bytes: Uint8Array, source: string): DockerConfigRe
     : { ok: false, error: 'is not a JSON object' }
 }
 
-/**
- * The controller's own Docker configs: `$DOCKER_CONFIG/config.json`, `$HOME/.docker/config.json`, `$REGISTRY_AUTH_FILE`,
- * `$XDG_RUNTIME_DIR/containers/auth.json`, in this order. A file that does not exist is passed over; one that cannot be read rejects,
- * since going on without it would ask registries as somebody else.
- */
-export async function readDockerConfigs(env: Readonly<Record<string, string | undefined>>): Promise<DockerConfig> {
-  const { DOCKER_CONFIG, HOME, REGISTRY_AUTH_FILE, XDG_RUNTIME_DIR } = env
-  const paths = [
-    DOCKER_CONFIG && join(DOCKER_CONFIG, 'config.json'),
-    HOME && join(HOME, '.docker', 'config.json'),
-    REGISTRY_AUTH_FILE,
-    XDG_RUNTIME_DIR && join(XDG_RUNTIME_DIR, 'containers', 'auth.json'),
-  ]
-  const named = [...new Set(paths)].filter((path): path is string => path !== undefined && path !== '')
-  const configs = await Promise.all(named.map(readDockerConfigFile))
-  return configs.flat()
+/** A Docker config of this process itself: of others' the programs that it names are never run. */
+export type OwnDockerConfig = {
+  readonly auths: DockerConfig
+  /** The credential helper (`docker-credential-<name>`) of a registry (canonical host); it goes before the entries. */
+  readonly helperOf: (registry: string) => string | undefined
 }
 
-async function readDockerConfigFile(path: string): Promise<DockerConfig> {
-  let bytes: Uint8Array
-  try {
-    bytes = await readFile(path)
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT' || code === 'ENOTDIR') return []
-    throw new Error(`the Docker config ${path} cannot be read: ${code}`, { cause: error })
+export type OwnDockerConfigRead = { readonly ok: true; readonly value: OwnDockerConfig } | { readonly ok: false; readonly error: string }
+
+/** Reads a Docker config as `readDockerConfig` does, with `credHelpers` and `credsStore` (docs.docker.com, «docker login», «Credential helpers»). */
+export function readOwnDockerConfig(bytes: Uint8Array, source: string): OwnDockerConfigRead {
+  const auths = readDockerConfig(bytes, source)
+  if (!auths.ok) return auths
+  const read = readJson(bytes, BOUNDS)
+  const config = read.ok && isJsonObject(read.value) ? read.value : {}
+  const { credHelpers = {}, credsStore = '' } = config
+  if (!isJsonObject(credHelpers)) return { ok: false, error: 'has credHelpers that are not an object' }
+  const byHost = new Map<string, string>()
+  for (const [key, name] of [...Object.entries(credHelpers), ['', credsStore] as const]) {
+    // A name is put behind `docker-credential-` and looked up on PATH: one with a slash would be a path.
+    if (typeof name !== 'string' || (name !== '' && !HELPER.test(name)))
+      return { ok: false, error: 'names a credential helper that is not the name of a program' }
+    byHost.set(hostOf(key), name)
   }
-  const read = readDockerConfig(bytes, 'Docker config of the controller')
-  if (!read.ok) throw new Error(`the Docker config ${path} ${read.error}`)
-  return read.value
+  // An empty name for a host means that it has none, not even the store, which stands under the empty host.
+  return { ok: true, value: { auths: auths.value, helperOf: (registry) => (byHost.get(registry) ?? byHost.get('')) || undefined } }
+}
+
+/** A registry as keys of `credHelpers` write it. */
+function hostOf(key: string): string {
+  const { host, port } = readKey(key)
+  const name = `${host.join('.')}${port === '' ? '' : `:${port}`}`
+  return name === 'docker.io' ? 'index.docker.io' : name
 }
 
 /** Whether an entry is for a place (spec section 9, «match»): as many parts in the host, the same port, and its path begins the repository's. */

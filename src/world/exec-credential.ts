@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process'
 import { isObject } from '../policy/shape.ts'
 import { Secret } from './log.ts'
+import { run } from './program.ts'
 
 const PLUGIN_TIME = 30_000 // ms; plugins ask cloud services, and some take seconds
 const MAX_PLUGIN_BYTES = 1024 * 1024 // of answer and of complaint; certificates are a few KB
@@ -60,36 +60,15 @@ export async function runPlugin(plugin: ExecPlugin, environment: NodeJS.ProcessE
   }
 }
 
-function outputOf(plugin: ExecPlugin, env: NodeJS.ProcessEnv): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const fail = (what: string) =>
-      reject(new Error(`credential plugin ${plugin.command} ${what}${plugin.installHint ? `; ${plugin.installHint}` : ''}`))
-    const child = spawn(plugin.command, [...plugin.args], {
-      env,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: PLUGIN_TIME,
-      killSignal: 'SIGKILL',
-    })
-    const out: Buffer[] = []
-    let complaint = ''
-    let bytes = 0
-    child.stdout.on('data', (chunk: Buffer) => {
-      bytes += chunk.length
-      if (bytes > MAX_PLUGIN_BYTES) child.kill('SIGKILL')
-      else out.push(chunk)
-    })
-    child.stderr.on('data', (chunk: Buffer) => {
-      if (complaint.length < 500) complaint += chunk.toString('utf8')
-    })
-    child.on('error', (error) => fail(`could not be run: ${error.message}`))
-    child.on('close', (code) => {
-      if (code === 0 && bytes <= MAX_PLUGIN_BYTES) resolve(Buffer.concat(out).toString('utf8'))
-      else
-        fail(
-          code === null
-            ? `was ended after ${PLUGIN_TIME / 1000} s or ${MAX_PLUGIN_BYTES} bytes`
-            : `ended with ${code}: ${complaint.trim().replaceAll(/\s+/g, ' ').slice(0, 200)}`,
-        )
-    })
-  })
+async function outputOf(plugin: ExecPlugin, env: NodeJS.ProcessEnv): Promise<string> {
+  const { command, args, installHint } = plugin
+  const ended = await run({ command, args, env, ms: PLUGIN_TIME, maxBytes: MAX_PLUGIN_BYTES })
+  if (ended.how === 'ended' && ended.code === 0) return ended.answer
+  const what =
+    ended.how === 'killed'
+      ? `was ended after ${PLUGIN_TIME / 1000} s or ${MAX_PLUGIN_BYTES} bytes`
+      : ended.how === 'not-run'
+        ? `could not be run: ${ended.why}`
+        : `ended with ${ended.code}: ${ended.complaint.trim().replaceAll(/\s+/g, ' ').slice(0, 200)}`
+  throw new Error(`credential plugin ${command} ${what}${installHint ? `; ${installHint}` : ''}`)
 }

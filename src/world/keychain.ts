@@ -2,23 +2,24 @@ import { createHmac } from 'node:crypto'
 import type { Read } from '../verdict/read.ts'
 import { quoted } from '../verdict/reason.ts'
 import type { PullSecret } from './cluster.ts'
-import type { DockerAuth, DockerConfig, DockerConfigRead } from './docker-config.ts'
+import type { DockerAuth, DockerConfigRead } from './docker-config.ts'
 import { appliesTo, readDockerCfg, readDockerConfig } from './docker-config.ts'
 import type { Credential, Keychain } from './fetched.ts'
+import type { OwnCredentials } from './own-credentials.ts'
 
 const ANONYMOUS: Credential = { kind: 'anonymous', source: 'anonymous' }
 
 /**
- * The credentials of pull secrets, in the order given, then those of the controller's Docker config, anonymous last. Every one that matches
- * a place is in the list: the next is tried after a 401 or 403.
+ * The credentials of pull secrets, in the order given, then the controller's own, anonymous last. Every one that matches a place is in the
+ * list: the next is tried after a 401 or 403.
  *
- * Without a Docker config the secrets stand alone, as `signaturePullSecrets` do: where one of them applies, nothing else is tried, not even
+ * Without `own` the secrets stand alone, as `signaturePullSecrets` do: where one of them applies, nothing else is tried, not even
  * anonymously. A place that none of them is for is still read anonymously.
  *
  * Secrets of other types than the two for Docker configs are passed over; one of them that is not JSON answers `credentials-unreadable`.
  * `scopeKey` keys the hashes that `scope` gives, so that they say nothing about a password to whoever sees them.
  */
-export function keychainOf(secrets: readonly PullSecret[], dockerConfig: DockerConfig | undefined, scopeKey: Uint8Array): Read<Keychain> {
+export function keychainOf(secrets: readonly PullSecret[], own: OwnCredentials | undefined, scopeKey: Uint8Array): Read<Keychain> {
   const auths: DockerAuth[] = []
   for (const secret of secrets) {
     const read = readPullSecret(secret)
@@ -29,12 +30,12 @@ export function keychainOf(secrets: readonly PullSecret[], dockerConfig: DockerC
       }
     auths.push(...read.value)
   }
-  auths.push(...(dockerConfig ?? []))
   const anonymousScope = scopeOf([ANONYMOUS], scopeKey)
 
   function credentialsFor(registry: string, repository: string): readonly Credential[] {
     const matching = auths.filter((auth) => appliesTo(auth, registry, repository)).map(({ credential }) => credential)
-    return matching.length > 0 && dockerConfig === undefined ? matching : [...matching, ANONYMOUS]
+    if (!own) return matching.length > 0 ? matching : [ANONYMOUS]
+    return [...matching, ...own.credentialsFor(registry, repository), ANONYMOUS]
   }
 
   function scope(registry: string, repository: string): string {
@@ -60,6 +61,8 @@ function scopeOf(credentials: readonly Credential[], key: Uint8Array): string {
     switch (credential.kind) {
       case 'anonymous':
         return [credential.kind]
+      case 'asked':
+        return [credential.kind, credential.identity]
       case 'basic':
         return [credential.kind, credential.username, credential.password]
       case 'identity-token':

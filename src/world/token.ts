@@ -27,7 +27,7 @@ export type TokenRead =
 export type TokenWish = {
   readonly challenge: Bearer
   readonly scope: string
-  readonly credential: Exclude<Credential, { readonly kind: 'registry-token' }>
+  readonly credential: Exclude<Credential, { readonly kind: 'registry-token' | 'asked' }>
   /** The kind of the registry that named the realm, for metrics. */
   readonly kind: HostClass
 }

@@ -3,7 +3,7 @@ import { after, test } from 'node:test'
 import { OCI_MANIFEST } from '../../fakes/registry-content.ts'
 import { FakeRegistry } from '../../fakes/registry.ts'
 import type { FakeRegistryOptions } from '../../fakes/registry.ts'
-import type { Credential, Fetched, Keychain } from '../../src/world/fetched.ts'
+import type { Credential, Fetched, GivenCredential, Got, Keychain } from '../../src/world/fetched.ts'
 import { NO_PROXY } from '../../src/world/proxy.ts'
 import { Registry } from '../../src/world/registry.ts'
 import type { RegistryOptions } from '../../src/world/registry.ts'
@@ -285,4 +285,83 @@ test('what cannot be a registry is asked for nowhere', async () => {
       [],
       `could not parse registry: ${registry}`,
     ])
+})
+
+/** A credential that somebody has to be asked for; `gets` counts how often that was done. */
+function asked(answer: Got): { credential: Credential; gets: number; refusals: number } {
+  const counted = { gets: 0, refusals: 0, credential: ANONYMOUS as Credential }
+  counted.credential = {
+    kind: 'asked',
+    source: 'Amazon ECR',
+    identity: 'ecr',
+    get: async () => {
+      counted.gets++
+      return answer
+    },
+    refused: () => void counted.refusals++,
+  }
+  return counted
+}
+const found = (credential: Credential): Got => ({ state: 'found', credential: credential as GivenCredential })
+
+for (const scheme of ['basic', 'bearer'] as const)
+  test(`a credential that has to be asked for is asked for once a registry wants one, and sent as what it is (${scheme})`, async () => {
+    const registry = await guarded(scheme)
+    const open = registry.manifest('open/app', IMAGE, 'v1')
+    const own = asked(found(right))
+    const from = client()
+    const keychain = chain(own.credential, ANONYMOUS)
+    assert.equal((await from.manifest({ registry: registry.host, repository: 'open/app' }, 'v1', keychain, soon())).state, 'found')
+    assert.equal(own.gets, 0)
+    const fetched = await from.manifest({ registry: registry.host, repository: 'team/app' }, 'v1', keychain, soon())
+    assert.deepEqual(told(fetched), ['found', ['Amazon ECR']])
+    assert.deepEqual([own.gets, own.refusals], [1, 0])
+    assert.ok(open.digest)
+  })
+
+test('one that there is not is passed over, and why is told', async () => {
+  const registry = await guarded('basic')
+  const own = asked({ state: 'none', why: 'not on AWS' })
+  const place = { registry: registry.host, repository: 'team/app' }
+  const [state, tried] = told(await client().manifest(place, 'v1', chain(own.credential, right, ANONYMOUS), soon()))
+  assert.deepEqual([state, tried], ['found', ['Amazon ECR (not on AWS)', 'Secret demo/right']])
+})
+
+test('one that could not be had leaves open whether something is there that strangers are told is not', async () => {
+  const registry = await fake()
+  const place = { registry: registry.host, repository: 'team/app' }
+  const hidden = asked({ state: 'unknown', why: 'connection refused' })
+  registry.protect('team/', { scheme: 'bearer', ...PULLER, anonymous: true })
+  const fetched = await client().manifest(place, 'none', chain(hidden.credential, ANONYMOUS), soon())
+  assert.ok(fetched.state === 'failed', JSON.stringify(fetched))
+  assert.deepEqual(fetched.reason, {
+    code: 'registry-credentials-unknown',
+    text: `GET http://${registry.host}/v2/team/app/manifests/none: the credentials of Amazon ECR could not be had: connection refused`,
+  })
+  assert.deepEqual(fetched.tried, ['Amazon ECR (connection refused)', 'anonymous'])
+  const none = asked({ state: 'none', why: 'not on AWS' })
+  assert.equal((await client().manifest(place, 'none', chain(none.credential, ANONYMOUS), soon())).state, 'absent')
+})
+
+test('one that a registry does not take is told so, and the next one is tried', async () => {
+  const registry = await guarded('basic')
+  const own = asked(found(wrong))
+  const place = { registry: registry.host, repository: 'team/app' }
+  const fetched = await client().manifest(place, 'v1', chain(own.credential, right), soon())
+  assert.deepEqual(told(fetched), ['found', ['Amazon ECR', 'Secret demo/right']])
+  assert.equal(own.refusals, 1)
+})
+
+test('it is not asked for where it would not be sent', async () => {
+  const registry = await guarded('basic')
+  const own = asked(found(right))
+  const mirrored = client({ mirrors: [{ host: 'registry.example', url: registry.url, credentials: false }] })
+  const fetched = await mirrored.manifest(
+    { registry: 'registry.example', repository: 'team/app' },
+    'v1',
+    chain(own.credential, ANONYMOUS),
+    soon(),
+  )
+  assert.deepEqual(told(fetched)[1], ['Amazon ECR (not sent to the mirror)', 'anonymous'])
+  assert.equal(own.gets, 0)
 })

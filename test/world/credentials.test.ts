@@ -4,6 +4,8 @@ import type { Workload } from '../../src/admission/workload.ts'
 import type { Cluster, PullSecret } from '../../src/world/cluster.ts'
 import type { CredentialOptions } from '../../src/world/credentials.ts'
 import { CredentialSource } from '../../src/world/credentials.ts'
+import type { OwnCredentials } from '../../src/world/own-credentials.ts'
+import { NO_CREDENTIALS } from '../../src/world/own-credentials.ts'
 import { dockerConfig } from '../desk.ts'
 
 const subject = { group: '', version: 'v1', kind: 'Pod', resource: 'pods', namespace: 'demo', name: 'app', labels: {} }
@@ -11,7 +13,7 @@ const workload: Workload = { subject, isPod: true, podSpecPath: 'spec', images: 
 
 function source(
   secrets: readonly PullSecret[],
-  more: { accounts?: Cluster['pullSecretsOf']; failing?: string; asked?: string[]; dockerConfig?: CredentialOptions['dockerConfig'] } = {},
+  more: { accounts?: Cluster['pullSecretsOf']; failing?: string; asked?: string[]; own?: CredentialOptions['own'] } = {},
 ) {
   const cluster: Pick<Cluster, 'pullSecretsOf' | 'pullSecret'> = {
     pullSecretsOf: more.accounts ?? (() => ({ state: 'found', value: ['theirs'] })),
@@ -25,7 +27,7 @@ function source(
   return new CredentialSource({
     cluster: cluster as Cluster,
     systemNamespace: 'cosign-system',
-    dockerConfig: more.dockerConfig ?? [],
+    own: more.own ?? (() => NO_CREDENTIALS),
     scopeKey: Buffer.alloc(32),
   })
 }
@@ -39,8 +41,22 @@ async function sources(credentials: CredentialSource, names?: readonly string[])
 const mine = dockerConfig('demo', 'mine', 'me', 'a')
 const theirs = dockerConfig('demo', 'theirs', 'them', 'b')
 
-test('the order is: the workload’s own, its ServiceAccount’s, anonymous', async () => {
-  assert.deepEqual(await sources(source([theirs, mine])), ['Secret demo/mine', 'Secret demo/theirs', 'anonymous'])
+const own = (source: string): OwnCredentials => ({
+  credentialsFor: (registry) => (registry === 'registry.example' ? [{ kind: 'basic', source, username: 'own', password: source }] : []),
+})
+
+test('the order is: the workload’s own, its ServiceAccount’s, the controller’s, anonymous', async () => {
+  const credentials = source([theirs, mine], { own: () => own('Amazon ECR') })
+  assert.deepEqual(await sources(credentials), ['Secret demo/mine', 'Secret demo/theirs', 'Amazon ECR', 'anonymous'])
+})
+
+test('the controller’s own are taken anew when they change, and not with signaturePullSecrets', async () => {
+  let now = own('one')
+  const credentials = source([mine], { own: () => now })
+  assert.deepEqual(await sources(credentials), ['Secret demo/mine', 'one', 'anonymous'])
+  now = own('two')
+  assert.deepEqual(await sources(credentials), ['Secret demo/mine', 'two', 'anonymous'])
+  assert.deepEqual(await sources(credentials, ['mine']), ['Secret demo/mine'])
 })
 
 test('Secrets and ServiceAccounts that do not exist are passed over', async () => {

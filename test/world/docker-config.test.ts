@@ -1,9 +1,6 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { test } from 'node:test'
-import { appliesTo, readDockerCfg, readDockerConfig, readDockerConfigs } from '../../src/world/docker-config.ts'
+import { appliesTo, readDockerCfg, readDockerConfig, readOwnDockerConfig } from '../../src/world/docker-config.ts'
 import type { DockerConfig, DockerConfigRead } from '../../src/world/docker-config.ts'
 
 const bytes = (value: unknown): Uint8Array => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value))
@@ -105,21 +102,42 @@ test('of two keys for one place the longer is first', () => {
   )
 })
 
-test("the controller's own configs are read from four places, each if it is there", async () => {
-  const home = mkdtempSync(join(tmpdir(), 'docker-'))
-  mkdirSync(join(home, '.docker'))
-  mkdirSync(join(home, 'containers'))
-  for (const [at, user] of [
-    ['config.json', 'a'],
-    ['.docker/config.json', 'b'],
-    ['auth.json', 'c'],
-    ['containers/auth.json', 'd'],
+const helper = (config: object, registry: string): string | undefined => {
+  const read = readOwnDockerConfig(bytes(config), 's')
+  assert.ok(read.ok, JSON.stringify(read))
+  return read.value.helperOf(registry)
+}
+
+test('a credential helper is that of the registry, else the store, and none where its name is empty', () => {
+  const config = {
+    credHelpers: { 'r.example': 'ecr-login', 'q.example:5000': 'x', 'none.example': '', 'docker.io': 'hub' },
+    credsStore: 'secretservice',
+  }
+  for (const [registry, name] of [
+    ['r.example', 'ecr-login'],
+    ['q.example:5000', 'x'],
+    ['q.example', 'secretservice'],
+    ['none.example', undefined],
+    ['index.docker.io', 'hub'],
+    ['other.example', 'secretservice'],
   ] as const)
-    writeFileSync(join(home, at), JSON.stringify({ auths: { 'r.example': { username: user, password: 'x' } } }))
-  const env = { DOCKER_CONFIG: home, HOME: home, REGISTRY_AUTH_FILE: join(home, 'auth.json'), XDG_RUNTIME_DIR: home }
-  const users = (await readDockerConfigs(env)).map(({ credential }) => ('username' in credential ? credential.username : ''))
-  assert.deepEqual(users, ['a', 'b', 'c', 'd'])
-  assert.deepEqual(await readDockerConfigs({ HOME: join(home, 'nobody'), DOCKER_CONFIG: '' }), [])
-  writeFileSync(join(home, 'auth.json'), '{')
-  await assert.rejects(readDockerConfigs(env), /the Docker config .*auth\.json is not a JSON object/)
+    assert.equal(helper(config, registry), name, registry)
+  assert.equal(helper({ credHelpers: { 'https://index.docker.io/v1/': 'hub' } }, 'index.docker.io'), 'hub')
+  assert.equal(helper({ auths: {} }, 'r.example'), undefined)
+})
+
+for (const name of ['../evil', '/bin/sh', 'a b', 'a;b', '-x', 'x'.repeat(100), '', 7])
+  test(`a helper is no program whose name is ${JSON.stringify(name)}`, () => {
+    const wrong = { ok: false, error: 'names a credential helper that is not the name of a program' }
+    if (name === '') return assert.equal(helper({ credsStore: name }, 'r.example'), undefined)
+    assert.deepEqual(readOwnDockerConfig(bytes({ credsStore: name }), 's'), wrong)
+    assert.deepEqual(readOwnDockerConfig(bytes({ credHelpers: { 'r.example': name } }), 's'), wrong)
+  })
+
+test('the entries of a config with helpers are read too', () => {
+  const read = readOwnDockerConfig(bytes({ auths: { 'r.example': login }, credsStore: 'x' }), 's')
+  assert.ok(read.ok)
+  assert.equal(read.value.auths.length, 1)
+  assert.deepEqual(readOwnDockerConfig(bytes('{'), 's'), { ok: false, error: 'is not a JSON object' })
+  assert.deepEqual(readOwnDockerConfig(bytes({ credHelpers: [] }), 's'), { ok: false, error: 'has credHelpers that are not an object' })
 })

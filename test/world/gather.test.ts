@@ -9,11 +9,12 @@ import type { RegistryAccess } from '../../src/world/credentials.ts'
 import { gather } from '../../src/world/gather.ts'
 import { keychainOf } from '../../src/world/keychain.ts'
 import { Memory } from '../../src/world/memory.ts'
+import { NO_CREDENTIALS } from '../../src/world/own-credentials.ts'
 import { NO_PROXY } from '../../src/world/proxy.ts'
 import { Registry } from '../../src/world/registry.ts'
 
 const signer = makeSigner()
-const keychain = keychainOf([], [], Buffer.alloc(32))
+const keychain = keychainOf([], NO_CREDENTIALS, Buffer.alloc(32))
 assert.ok(keychain.ok)
 const access: RegistryAccess = { keychain: keychain.value, scope: keychain.value.scope, renewed: async () => undefined }
 

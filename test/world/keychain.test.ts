@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { PullSecret } from '../../src/world/cluster.ts'
-import { readDockerConfig } from '../../src/world/docker-config.ts'
-import type { DockerConfig } from '../../src/world/docker-config.ts'
+import { appliesTo, readDockerConfig } from '../../src/world/docker-config.ts'
 import type { Keychain } from '../../src/world/fetched.ts'
 import { keychainOf } from '../../src/world/keychain.ts'
+import type { OwnCredentials } from '../../src/world/own-credentials.ts'
+import { NO_CREDENTIALS } from '../../src/world/own-credentials.ts'
 
 const KEY = Buffer.from('a key made at start')
 const auths = (user: string, ...keys: string[]): object => ({
@@ -16,13 +17,16 @@ const secret = (name: string, content: object | string, type = 'kubernetes.io/do
   type,
   data: { '.dockerconfigjson': btoa(typeof content === 'string' ? content : JSON.stringify(content)) },
 })
-const config = (content: object): DockerConfig => {
+const config = (content: object): OwnCredentials => {
   const read = readDockerConfig(Buffer.from(JSON.stringify(content)), 'Docker config of the controller')
   assert.ok(read.ok)
-  return read.value
+  const { value } = read
+  return {
+    credentialsFor: (registry, repository) => value.filter((auth) => appliesTo(auth, registry, repository)).map((auth) => auth.credential),
+  }
 }
-function keychain(secrets: readonly PullSecret[], dockerConfig: DockerConfig | undefined, key: Uint8Array = KEY): Keychain {
-  const read = keychainOf(secrets, dockerConfig, key)
+function keychain(secrets: readonly PullSecret[], own: OwnCredentials | undefined, key: Uint8Array = KEY): Keychain {
+  const read = keychainOf(secrets, own, key)
   assert.ok(read.ok)
   return read.value
 }
@@ -47,7 +51,7 @@ test('signaturePullSecrets replace all others: where one applies, nothing else i
 
 test('a source names the Secret, and nothing that is in it', () => {
   assert.equal(
-    keychain([secret('regcred', auths('a', 'r.example'))], []).credentialsFor('r.example', 'app')[0]?.source,
+    keychain([secret('regcred', auths('a', 'r.example'))], NO_CREDENTIALS).credentialsFor('r.example', 'app')[0]?.source,
     'Secret demo/regcred',
   )
 })
@@ -59,17 +63,17 @@ test('both Secret types are read, others are passed over', () => {
     type: 'kubernetes.io/dockercfg',
     data: { '.dockercfg': btoa('{"r.example":{"username":"old","password":"x"}}') },
   }
-  assert.deepEqual(users(keychain([cfg], [])), ['old', 'anonymous'])
-  assert.deepEqual(users(keychain([secret('opaque', auths('a', 'r.example'), 'Opaque')], [])), ['anonymous'])
+  assert.deepEqual(users(keychain([cfg], NO_CREDENTIALS)), ['old', 'anonymous'])
+  assert.deepEqual(users(keychain([secret('opaque', auths('a', 'r.example'), 'Opaque')], NO_CREDENTIALS)), ['anonymous'])
 })
 
 test('a pull secret that is not JSON makes the credentials unreadable', () => {
-  const read = keychainOf([secret('broken', '{"auths": {"r.example": {"password": "hunter2"')], [], KEY)
+  const read = keychainOf([secret('broken', '{"auths": {"r.example": {"password": "hunter2"')], NO_CREDENTIALS, KEY)
   assert.deepEqual(read, { ok: false, reason: { code: 'credentials-unreadable', text: 'Secret `demo/broken` is not a JSON object' } })
 })
 
 test('the scope is the same for the same credentials in the same order, whatever the Secrets are called', () => {
-  const scope = (...secrets: PullSecret[]): string => keychain(secrets, []).scope('r.example', 'team/app')
+  const scope = (...secrets: PullSecret[]): string => keychain(secrets, NO_CREDENTIALS).scope('r.example', 'team/app')
   const a = secret('a', auths('a', 'r.example'))
   const b = secret('b', auths('b', 'r.example'))
   assert.equal(scope(a), scope(secret('other', auths('a', 'r.example'))))
@@ -83,5 +87,8 @@ test('the scope is the same for the same credentials in the same order, whatever
 
 test('the scope is keyed: it tells nothing about a password to who does not know the key', () => {
   const a = secret('a', auths('a', 'r.example'))
-  assert.notEqual(keychain([a], []).scope('r.example', 'app'), keychain([a], [], Buffer.from('another key')).scope('r.example', 'app'))
+  assert.notEqual(
+    keychain([a], NO_CREDENTIALS).scope('r.example', 'app'),
+    keychain([a], NO_CREDENTIALS, Buffer.from('another key')).scope('r.example', 'app'),
+  )
 })

@@ -8,6 +8,7 @@ import type { Ask } from '../../src/policy/ask.ts'
 import type { CredentialSource, RegistryAccess } from '../../src/world/credentials.ts'
 import { keychainOf } from '../../src/world/keychain.ts'
 import { Memory } from '../../src/world/memory.ts'
+import { NO_CREDENTIALS } from '../../src/world/own-credentials.ts'
 import type { PressureLevel } from '../../src/world/pressure.ts'
 import { NO_PROXY } from '../../src/world/proxy.ts'
 import { Registry } from '../../src/world/registry.ts'
@@ -43,7 +44,7 @@ async function opened(rememberTags = 0, pressure: () => PressureLevel = () => 'n
 
 function access(password?: string, host = '', renewed: () => Promise<RegistryAccess | undefined> = async () => undefined): RegistryAccess {
   const secrets = password === undefined ? [] : [dockerConfig('demo', 's', 'puller', password, host)]
-  const keychain = keychainOf(secrets, [], Buffer.alloc(32))
+  const keychain = keychainOf(secrets, NO_CREDENTIALS, Buffer.alloc(32))
   assert.ok(keychain.ok)
   return { keychain: keychain.value, scope: keychain.value.scope, renewed }
 }

@@ -61,10 +61,10 @@ test('the command line wins over the environment, and an empty variable is none'
 })
 
 test('what has no meaning here is accepted and noted, never silently', () => {
-  const given = ['--kube-api-qps', '5', '--disable-tuf', '-v', '4', '--policy-resync-period=10h']
+  const given = ['--vmodule', 'x=1', '-v', '4', '--kube-api-qps=10']
   const parsed = parse('serve', given, { METRICS_DOMAIN: 'sigstore.dev/policy', POD_NAME: 'webhook-1' })
   const names = parsed.ok ? parsed.notes.map((n) => n.setting) : []
-  deepEqual(names, ['--kube-api-qps', '--disable-tuf', '-v', '--policy-resync-period', 'METRICS_DOMAIN'])
+  deepEqual(names, ['--vmodule', '-v', '--kube-api-qps', 'METRICS_DOMAIN'])
 })
 
 for (const [command, given, text] of [
@@ -78,7 +78,7 @@ for (const [command, given, text] of [
     ['--object', 'a', '--service-account', 'b'],
     '--object and --service-account exclude each other: the object names its ServiceAccount',
   ],
-  ['review', ['--disable-tuf', 'x.json'], 'unknown option --disable-tuf: see sealgate review --help'],
+  ['review', ['--vmodule', 'x=1', 'x.json'], 'unknown option --vmodule: see sealgate review --help'],
   ['serve', ['--port'], '--port needs a value: --port PORT'],
   ['serve', ['--port', 'x'], '--port: not a port: `x`'],
   ['serve', ['--policy-resync-period', 'often'], '--policy-resync-period: not a duration such as 45s or 1m30s: `often`'],

@@ -31,13 +31,22 @@ test('every note gives a reason', () => {
   for (const why of [...Object.values(notedFlags).map((n) => n.why), ...Object.values(notedEnvironment)]) ok(why.length > 10)
 })
 
-test('where trust comes from is obeyed, not noted', () => {
-  const given = ['--tuf-mirror', 'https://tuf.example/', '--tuf-root', 'root.json', '-disable-tuf', '--trustroot-resync-period', '1h']
+test('where trust and keys come from, and how often, is obeyed, not noted', () => {
+  const given = [
+    '--tuf-mirror',
+    'https://tuf.example/',
+    '--tuf-root',
+    'root.json',
+    '-disable-tuf',
+    '--trustroot-resync-period',
+    '1h',
+    '--policy-resync-period=2h',
+  ]
   const parsed = parse('serve', given, {})
   ok(parsed.ok)
-  const { tufMirror, tufRoot, disableTuf, trustrootResyncPeriod } = parsed.settings
+  const { tufMirror, tufRoot, disableTuf, trustrootResyncPeriod, policyResyncPeriod } = parsed.settings
   deepEqual(
-    [tufMirror?.href, tufRoot, disableTuf, trustrootResyncPeriod, parsed.notes],
-    ['https://tuf.example/', 'root.json', true, 3_600_000, []],
+    [tufMirror?.href, tufRoot, disableTuf, trustrootResyncPeriod, policyResyncPeriod, parsed.notes],
+    ['https://tuf.example/', 'root.json', true, 3_600_000, 7_200_000, []],
   )
 })

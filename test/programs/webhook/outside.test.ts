@@ -1,9 +1,12 @@
 import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
 import { mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Vault } from '../../../fakes/cloud/vault.ts'
+import { Internet } from '../../../fakes/internet.ts'
 import { Sigstore } from '../../../fakes/sigstore/sigstore.ts'
 import { trustedRootTarget, TufRepository } from '../../../fakes/sigstore/tuf.ts'
 import { parse } from '../../../programs/cli/parse.ts'
@@ -12,6 +15,7 @@ import { fetchOutside, followOutside } from '../../../programs/webhook/outside.t
 import { openRegistry } from '../../../programs/webhook/reach.ts'
 import { publicRoot } from '../../../src/trust/public-root.ts'
 import { readTrustedRoot } from '../../../src/trust/trusted-root.ts'
+import { Cloud } from '../../../src/world/cloud.ts'
 import type { Cluster } from '../../../src/world/cluster.ts'
 import { silent } from '../../../src/world/log.ts'
 import { openManifests, readManifests } from '../../../src/world/manifests.ts'
@@ -32,8 +36,16 @@ function settingsOf(...given: readonly string[]) {
 }
 
 const registry = await openRegistry(settingsOf(), uncounted, {})
+const vault = new Vault()
+const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+vault.keys.set('signing', { type: 'ecdsa-p256', versions: [publicKey] })
+const internet = await Internet.start('vault.example')
+internet.host('metadata', vault.host())
+const cloud = new Cloud({ VAULT_ADDR: `http://${internet.plain}`, VAULT_TOKEN: vault.token }, uncounted)
 after(async () => {
   await registry.close()
+  await cloud.close()
+  await internet.close()
   await server.close()
 })
 
@@ -66,7 +78,7 @@ function hashOf(name: string): string {
 }
 
 async function follow(cluster: Cluster, settings: OutsideSettings, log = silent) {
-  const followed = await followOutside(settings, cluster, registry, log, uncounted)
+  const followed = await followOutside(settings, cluster, registry, cloud, log, uncounted)
   after(() => followed.close())
   return followed
 }
@@ -121,24 +133,45 @@ test('a root that cannot be read is told to the operator in one line', async () 
     [folder, /^--tuf-root \S+: /],
     [wrong, /^--tuf-root \S+wrong-root\.json: it is not TUF metadata$/],
   ] as const)
-    await rejects(followOutside(settingsOf('--tuf-root', file), cluster, registry, silent, uncounted), { message: text })
+    await rejects(followOutside(settingsOf('--tuf-root', file), cluster, registry, cloud, silent, uncounted), { message: text })
 })
 
 test('offline commands fetch what policies name, and nobody is asked where none is named', async () => {
   const settings = settingsOf(...mirrored)
-  const named = await fetchOutside(settings, await readManifests([await fileWith('a.json', policy, trustRoot)], options), registry)
+  const named = await fetchOutside(settings, await readManifests([await fileWith('a.json', policy, trustRoot)], options), registry, cloud)
   const read = named.trustRoots.get('ours')
   ok(read?.ok)
   equal(read.value.hash, hashOf('ours'))
   const before = server.seen.length
-  const unnamed = await fetchOutside(settings, await readManifests([await fileWith('b.json', keyless, trustRoot)], options), registry)
+  const unnamed = await fetchOutside(
+    settings,
+    await readManifests([await fileWith('b.json', keyless, trustRoot)], options),
+    registry,
+    cloud,
+  )
   deepEqual([unnamed.trustRoots.size, unnamed.publicRoot], [0, { ok: true, value: publicRoot() }])
   equal(server.seen.length, before)
 })
 
 test('offline commands ask another instance where one is given', async () => {
   const cluster = await readManifests([await fileWith('c.json', keyless)], options)
-  const { publicRoot: read } = await fetchOutside(settingsOf('--tuf-mirror', server.url, '--tuf-root', rootFile), cluster, registry)
+  const { publicRoot: read } = await fetchOutside(settingsOf('--tuf-mirror', server.url, '--tuf-root', rootFile), cluster, registry, cloud)
   ok(read.ok)
   equal(read.value.hash, hashOf(`the Sigstore instance of ${server.url}/`))
+})
+
+const kms = 'hashivault://signing'
+const withKms = { ...policy, spec: { ...policy.spec, authorities: [{ key: { kms } }] } }
+const pem = publicKey.export({ format: 'pem', type: 'spki' }).toString()
+
+test('keys of key management services are followed beside what is trusted, and offline commands read them too', async () => {
+  const cluster = await readManifests([await fileWith('kms.json', withKms)], options)
+  const followed = await follow(cluster, settingsOf('--disable-tuf'))
+  deepEqual(followed.waitingFor(), [`the public key of ${kms}`])
+  await until(() => followed.outside.known().kmsKeys.has(kms))
+  deepEqual(followed.outside.known().kmsKeys.get(kms), { ok: true, value: pem })
+  deepEqual(followed.waitingFor(), [])
+  equal(followed.kms.statuses().get(kms)?.error, undefined)
+  const { kmsKeys, publicRoot: read } = await fetchOutside(settingsOf('--disable-tuf'), cluster, registry, cloud)
+  deepEqual([kmsKeys.get(kms), read.ok], [{ ok: true, value: pem }, true])
 })
