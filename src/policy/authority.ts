@@ -16,8 +16,8 @@ import type { Settings } from './settings.ts'
 export type Named = { readonly key: KeyText | undefined; readonly caCert: KeyText | undefined; readonly outside: Outside }
 
 /**
- * Compiles the authority at the path `at`. What keeps the whole policy from judging is added to `refuses`, what its author should know to
- * `warnings`. Never throws.
+ * Compiles the authority at the path `at`; that its form is right, `validate.ts` looks. What keeps the whole policy from judging is added to
+ * `refuses`, what its author should know to `warnings`. Never throws.
  */
 export function compileAuthority(
   spec: AuthoritySpec,
@@ -30,27 +30,15 @@ export function compileAuthority(
   const unreadable = (cause: string) => refuses.push({ code: 'policy-unreadable', cause })
   const notYet = (field: string): Reason => ({ code: 'field-not-carried-out', field: `${at}.${field}` })
   const mine: Reason[] = []
-  const kinds = [spec.key, spec.keyless, spec.static].filter((k) => k !== undefined).length
-  if (kinds !== 1) unreadable(`expected exactly one, got ${kinds === 0 ? 'neither' : 'both'}: ${at}.key, ${at}.keyless, ${at}.static`)
-
   // What is not carried out never counts as satisfied: the authority refuses, naming the field. Empty blocks ask for nothing (Q7, 7.1.4).
   if (spec.keyless && settings.keyless === 'disabled') mine.push({ code: 'keyless-disabled' })
-  if (spec.keyless && (spec.keyless.identities ?? []).length === 0) unreadable(`missing field(s): ${at}.keyless.identities`)
   const attestations = (spec.attestations ?? []).map(({ name, predicateType, policy }, i) => {
-    if (!name) unreadable(`missing field(s): ${at}.attestations.name`)
-    if (!predicateType) unreadable(`missing field(s): ${at}.attestations.predicateType`)
     if (policy) mine.push(notYet(`attestations[${i}].policy`))
     return { name: name ?? '', written: predicateType ?? '', predicateType: predicateTypeOf(predicateType ?? '') }
   })
   if (spec.ctlog && !spec.ctlog.url && !spec.ctlog.trustRootRef) warnings.push(`${at}.ctlog is empty, so no transparency log is checked`)
   if (spec.rfc3161timestamp && !spec.rfc3161timestamp.trustRootRef && spec.signatureFormat !== 'bundle')
     warnings.push(`${at}.rfc3161timestamp is empty, so no timestamp is checked`)
-  if (spec.static) {
-    const others = (['attestations', 'source', 'ctlog', 'rfc3161timestamp'] as const).filter(
-      (f) => spec[f] !== undefined && !(Array.isArray(spec[f]) && spec[f].length === 0),
-    )
-    if (others.length > 0) unreadable(`expected exactly one, got both: ${others.map((o) => `${at}.${o}`).join(', ')}, ${at}.static`)
-  }
   const { check, trust } = compileCheck(spec, at, named, settings, mine, refuses, warnings)
   return {
     name: spec.name ?? '',
@@ -76,10 +64,6 @@ function compileCheck(
   if (spec.static) {
     const { action, message } = spec.static
     if (action === 'pass' || action === 'fail') return { check: { by: 'static', action, message: message ?? '' }, trust: [] }
-    refuses.push({
-      code: 'policy-unreadable',
-      cause: action ? `invalid value: ${action}: ${at}.static.action\nunsupported action` : `missing field(s): ${at}.static.action`,
-    })
     return none
   }
   const wanted = spec.keyless ? keylessSigner(spec, at, named, mine, refuses) : keySigner(at, named, mine, refuses, warnings)
@@ -131,10 +115,7 @@ function pemOf(key: KeyText, at: string, mine: Reason[], refuses: Reason[]): Pem
 }
 
 function compileSource(spec: AuthoritySpec, at: string, unreadable: (cause: string) => void): Source {
-  const [source, another] = spec.source ?? []
-  if (another) unreadable(`invalid value: source: ${at}.source\nonly single source is supported`)
-  const nameless = (source?.signaturePullSecrets ?? []).findIndex((s) => !s.name)
-  if (nameless >= 0) unreadable(`missing field(s): ${at}.source[0].signaturePullSecrets[${nameless}].name`)
+  const [source] = spec.source ?? []
   let repository: Source['repository']
   if (source?.oci) {
     // Upstream reads `example.com` as a repository of Docker Hub (Q15): nobody means that, so it is refused. A colon-separated port is no tag.

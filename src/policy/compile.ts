@@ -17,6 +17,7 @@ import { readPolicy } from './read.ts'
 import type { Settings, SettingProblem } from './settings.ts'
 import { defaultSettings, readSettings } from './settings.ts'
 import { isObject } from './shape.ts'
+import { whyNotInForce } from './validate.ts'
 
 /** Everything that one review judges by. Immutable; one review sees one snapshot. */
 export type Snapshot = {
@@ -128,13 +129,12 @@ function compilePolicy(
     cause: `${p.at}: found ${p.found}, wanted ${p.wanted}`,
   }))
   const warnings: string[] = []
-  const unreadable = (cause: string) => refuses.push({ code: 'policy-unreadable', cause })
+  // The API server refuses such policies when they are written, but they come from files too, and from before the webhook.
+  refuses.push(...whyNotInForce(spec).map((cause) => ({ code: 'policy-unreadable' as const, cause })))
 
   const texts = (spec.images ?? []).map((image) => image.glob ?? '')
-  // A policy that cannot say whom it is about speaks about everyone: what it was meant for must not slip through.
-  if (texts.length === 0 || texts.includes(''))
-    unreadable(texts.length === 0 ? 'missing field(s): spec.images' : `missing field(s): spec.images[${texts.indexOf('')}].glob`)
-  // So does one whose images or match were only half read: what is missing may be what it is about.
+  // A policy that cannot say whom it is about speaks about everyone: what it was meant for must not slip through. So does one whose images
+  // or match were only half read: what is missing may be what it is about.
   const isHalfRead = object.problems.some((p) => p.at === 'spec' || p.at.startsWith('spec.images') || p.at.startsWith('spec.match'))
   const globs = (texts.length === 0 || isHalfRead ? ['**'] : texts.map((t) => (t === '' ? '**' : t))).map((t) => compileGlob(t))
   for (const text of texts) {
@@ -143,7 +143,6 @@ function compilePolicy(
   }
   for (const { broken, text } of globs)
     if (broken) warnings.push(`${sentenceOf({ code: 'glob-broken', glob: text })} refuses every image that is compared with it`)
-  if (spec.mode !== 'enforce' && spec.mode !== 'warn') unreadable(`invalid value: ${spec.mode}: spec.mode\nunsupported mode`)
   if (spec.policy) refuses.push({ code: 'field-not-carried-out', field: 'spec.policy' })
   if (settings.tagResolutionFor === 'pods' && (spec.match ?? []).length > 0 && !(spec.match ?? []).some((m) => m.resource === 'pods')) {
     warnings.push(

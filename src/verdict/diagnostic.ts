@@ -29,7 +29,7 @@ export function merged(diagnostics: readonly Diagnostic[]): Diagnostic[] {
 }
 
 /** The same about what lies below `path`: `below('spec', …)` makes `mode` into `spec.mode`. */
-export function below(path: string, diagnostics: readonly Diagnostic[]): Diagnostic[] {
+export function below<D extends Diagnostic>(path: string, diagnostics: readonly D[]): D[] {
   return diagnostics.map((d) => ({ ...d, paths: d.paths.map((p) => `${path}.${p}`) }))
 }
 

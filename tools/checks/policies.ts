@@ -1,7 +1,11 @@
 import { compile, nothingKnown } from '../../src/policy/compile.ts'
+import { defaulted } from '../../src/policy/default.ts'
 import { nothingFetched } from '../../src/policy/objects.ts'
+import { readPolicy } from '../../src/policy/read.ts'
+import { whyNotPolicy } from '../../src/policy/validate.ts'
 import { publicRoot } from '../../src/trust/public-root.ts'
 import { readTrustRoot } from '../../src/trust/trust-root.ts'
+import { merged, rendered } from '../../src/verdict/diagnostic.ts'
 import { sentenceOf } from '../../src/verdict/reason.ts'
 import { readDocuments } from '../../src/world/documents.ts'
 import { readObjects, type Kind } from '../../src/world/objects.ts'
@@ -63,13 +67,18 @@ export async function outcomeOf(yaml: string): Promise<{ readonly becomes: strin
       root.ok ? ({ ok: true, value: root.value.from === 'itself' ? root.value.material : publicRoot() } as const) : root,
     ]),
   )
-  const { policies: compiled, settingProblems } = compile(objects, NAMESPACE, nothingKnown, { ...nothingFetched(), trustRoots })
+  const outside = { ...nothingFetched(), trustRoots }
+  const { policies: compiled, settings, settingProblems } = compile(objects, NAMESPACE, nothingKnown, outside)
+  const terms = { systemNamespace: NAMESPACE, failOnEmptyAuthorities: settings.failOnEmptyAuthorities }
+  const found = [...objects.policies].flatMap(([name, raw]) => whyNotPolicy(defaulted(readPolicy(name, raw).spec), terms))
   const why = [
+    ...merged(found).map(rendered),
     ...roots.flatMap(([, root]) => (root.ok ? [] : [sentenceOf(root.reason)])),
     ...compiled.flatMap((policy) => policy.warnings),
     ...settingProblems.map(({ key, found, wanted }) => `${key}: found ${found}, wanted ${wanted}`),
   ]
   const refused =
+    found.some((f) => f.level === 'error') ||
     settingProblems.length > 0 ||
     roots.some(([, root]) => !root.ok) ||
     compiled.some((policy) => policy.refuses.length > 0 || policy.authorities.some((a) => a.refuses.length > 0))

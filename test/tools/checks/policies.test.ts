@@ -15,12 +15,22 @@ const trusting = policy(
   '{ images: [{ glob: "ghcr.io/acme/*" }], authorities: [{ keyless: { trustRootRef: ours, identities: [{ issuer: a, subject: b }] } }] }',
 )
 
+const aboutServices = policy(
+  '{ images: [{ glob: "ghcr.io/acme/*" }], authorities: [{ static: { action: pass } }], match: [{ version: v1, resource: services }] }',
+)
+const short = policy(
+  '{ images: [{ glob: "ghcr.io/acme/*" }], authorities: [{ key: { kms: "hashivault://k" }, attestations: [{ name: a, predicateType: vuln }] }] }',
+)
+
 for (const [fence, yaml, holds] of [
   ['yaml', remote('e30='), true],
   ['yaml', remote('"-"'), false],
   ['yaml refused', remote('"-"'), true],
   ['yaml refused', trusting, true],
   ['yaml refused', `${trusting}---\n${remote('e30=')}`, false],
+  ['yaml refused', aboutServices, true],
+  ['yaml warns', aboutServices, false],
+  ['yaml', short, false],
   ['yaml', sound, true],
   ['yaml', misspelt, false],
   ['yaml refused', misspelt, true],
