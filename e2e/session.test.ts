@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { applied } from './cluster.ts'
-import { type Installed, install } from './installed.ts'
+import { type Installed, type Way, install } from './installed.ts'
 import { leftOutWithout, partsIfPresent } from './parts.ts'
 
 const needed = ['kube-apiserver', 'etcd', 'kubectl', 'registry', 'cosign2', 'cosign3', 'helm'] as const
@@ -17,12 +17,17 @@ const DENIED = 'Error from server (BadRequest): admission webhook "policy.sigsto
 const COSIGN = 'gcr.io/projectsigstore/cosign'
 const IN_FORCE = 1000 // ms after a change within which it must be in force
 
-suite('the session: the product documentation’s own check, on real parts', { skip, timeout: 180_000 }, () => {
+for (const way of ['the chart', 'kubectl apply -k'] as const)
+  suite(`the session: the product documentation’s own check, on real parts, installed by ${way}`, { skip, timeout: 180_000 }, () =>
+    held(way),
+  )
+
+function held(way: Way): void {
   let session: Installed
   before(async () => {
     const parts = partsIfPresent(needed)
     assert.ok(parts)
-    session = await install(parts)
+    session = await install(parts, way)
   })
   after(() => session?.stop())
 
@@ -299,7 +304,7 @@ suite('the session: the product documentation’s own check, on real parts', { s
     while ((await runs('gone')).code === 0) assert.ok(Date.now() < patience, 'the deletion of the policy never arrived')
     assert.match((await runs('gone')).stderr, /no matching policies/)
   })
-})
+}
 
 function policy(name: string, globs: readonly string[], authorities: readonly object[]): object {
   return {
