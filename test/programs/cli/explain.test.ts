@@ -7,6 +7,8 @@ import { after, before, test } from 'node:test'
 import type { Put } from '../../../fakes/registry-content.ts'
 import { FakeRegistry } from '../../../fakes/registry.ts'
 import { makeSigner, signatureManifest, signOldForm } from '../../../fakes/signer.ts'
+import { Sigstore } from '../../../fakes/sigstore/sigstore.ts'
+import { trustedRootTarget, TufRepository } from '../../../fakes/sigstore/tuf.ts'
 
 const sealgate = join(import.meta.dirname, '../../../bin/sealgate')
 const signer = makeSigner()
@@ -165,3 +167,36 @@ for (const [name, args, said] of [
     assert.match(err, said)
   })
 }
+
+const sigstore = await Sigstore.create()
+const tuf = new TufRepository({ now: Date.now(), targets: trustedRootTarget(sigstore) })
+
+/** A policy that asks for a keyless signature, and the TrustRoot that it names. */
+async function keyless(name: string, mirror: string): Promise<string> {
+  const authority = { name: 'release', keyless: { trustRootRef: 'ours', identities: [{ issuerRegExp: '.*', subjectRegExp: '.*' }] } }
+  const withLog = { ...authority, ctlog: { url: 'https://rekor.sigstore.example', trustRootRef: 'ours' } }
+  const trustRoot = {
+    apiVersion: 'policy.sigstore.dev/v1alpha1',
+    kind: 'TrustRoot',
+    metadata: { name: 'ours' },
+    spec: { remote: { root: tuf.root().toString('base64'), mirror } },
+  }
+  await writeFile(join(folder, name), `${policy('keyless', 'registry.example/keyless**', withLog)}\n---\n${JSON.stringify(trustRoot)}`)
+  return name
+}
+
+test('whom a policy trusts is fetched from the TUF repository of its TrustRoot, through mirrors that are given', async () => {
+  const server = await tuf.serve()
+  const { digest } = fake.manifest('keyless', { schemaVersion: 2, layers: [] }, 'v1')
+  const { manifest, blobs, tag } = signatureManifest(digest, [sigstore.signImage({ digest, form: 'annotations' })])
+  for (const blob of blobs) fake.blob('keyless', blob.bytes)
+  fake.manifest('keyless', manifest.bytes, tag, manifest.mediaType)
+  const file = await keyless('tuf.yaml', 'https://tuf.example')
+  const told = await run([`registry.example/keyless@${digest}`, '--manifests', file, '--mirror', `tuf.example=${server.url}`])
+  assert.equal(told.status, 0, told.out + told.err)
+  const { url } = server
+  await server.close()
+  const refused = await run([`registry.example/keyless@${digest}`, '--manifests', file, '--mirror', `tuf.example=${url}`])
+  assert.equal(refused.status, 1)
+  assert.match(refused.out, /the trust root `ours` could not be fetched: failed to construct TUF client from remote: /)
+})

@@ -245,6 +245,20 @@ suite('sealgate serve', { concurrency: 4 }, () => {
     match(served.stderr, /^sealgate serve: no cluster is known: .*--kubeconfig.*--manifests/)
   })
 
+  test('a TUF root that cannot be read is one line and exit status 2; a repository that nobody answers for keeps nothing from starting', async (t) => {
+    const at = await folder(t)
+    const served = new Serve(['--manifests', at, '--disable-tuf=false', '--tuf-root', join(at, 'absent.json')])
+    equal(await served.exit(), 2)
+    equal(served.stderr, `sealgate serve: --tuf-root ${join(at, 'absent.json')}: no such file\n`)
+
+    const silent = createServer().listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    t.after(() => silent.close())
+    const { port } = silent.address() as AddressInfo
+    const waiting = await serve(t, at, {}, ['--disable-tuf=false', '--tuf-mirror', `http://127.0.0.1:${port}`])
+    await waiting.line('ready')
+  })
+
   test('a cluster that cannot be reached is waited for: not ready, and nobody is admitted', async (t) => {
     const at = await folder(t)
     const kubeconfig = join(at, 'kubeconfig')
