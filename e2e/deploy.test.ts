@@ -70,7 +70,13 @@ suite('what is in deploy/, given to a real API server', { skip: leftOutWithout(n
     await must(`apply -k ${deploy}`)
     assert.equal(await versions(), before)
     assert.match(before, /CustomResourceDefinition\/trustroots.policy.sigstore.dev:/)
-    for (const object of ['deployment/webhook', 'service/webhook', 'secret/webhook-certs', 'poddisruptionbudget/webhook'])
+    for (const object of [
+      'lease/sealgate-webhook',
+      'deployment/webhook',
+      'service/webhook',
+      'secret/webhook-certs',
+      'poddisruptionbudget/webhook',
+    ])
       await must(`get ${object} -n cosign-system`)
   })
 
@@ -132,6 +138,7 @@ suite('what is in deploy/, given to a real API server', { skip: leftOutWithout(n
 
   test('with nobody answering, the namespaces of the controller and of the system still start what they need', async () => {
     const pod = (namespace: string) => kubectl(`run web --image=registry.example.com/web -n ${namespace} --dry-run=server`)
+    await must(`apply -k ${deploy}`)
     await must('create namespace shop')
     // The restricted standard of its own namespace asks for the security context that its Pods have.
     const [deployment] = (await rendered(helm)).filter(({ kind }) => kind === 'Deployment')
@@ -150,6 +157,10 @@ suite('what is in deploy/, given to a real API server', { skip: leftOutWithout(n
     await must('label namespace cosign-system kube-system policy.sigstore.dev/include=true --overwrite')
     assert.match((await pod('shop')).stderr, /failed calling webhook "policy\.sigstore\.dev"/)
     await starts()
+    assert.match(
+      (await kubectl('create -f -', JSON.stringify(policy('new')))).stderr,
+      /failed calling webhook "defaulting\.clusterimagepolicy/,
+    )
 
     await must('label namespace shop cosign-system kube-system policy.sigstore.dev/include-')
     await must(`apply -k ${deploy}opt-out`)
