@@ -72,6 +72,10 @@ export class ClusterStore {
     core('serviceaccounts', 'ServiceAccount'),
     core('namespaces', 'Namespace', false),
     core('events', 'Event'),
+    core('pods', 'Pod'),
+    core('services', 'Service'),
+    grouped('apps/v1', 'deployments', 'Deployment', { isNamespaced: true }),
+    grouped('discovery.k8s.io/v1', 'endpointslices', 'EndpointSlice', { isNamespaced: true }),
     grouped('coordination.k8s.io/v1', 'leases', 'Lease', { isNamespaced: true }),
     grouped('admissionregistration.k8s.io/v1', 'validatingwebhookconfigurations', 'ValidatingWebhookConfiguration'),
     grouped('admissionregistration.k8s.io/v1', 'mutatingwebhookconfigurations', 'MutatingWebhookConfiguration'),
@@ -168,13 +172,15 @@ export class ClusterStore {
     return version < this.#oldest ? undefined : this.#events.filter((e) => e.version > version && e.resource.resource === resource.resource)
   }
 
-  /** `metadata.name=x`, `type!=y`; several joined by commas. */
+  /** `metadata.name=x`, `type!=y`, `label:a/b=z`; several joined by commas. */
   isSelected(object: StoredObject, selector: string): boolean {
     return selector
       .split(',')
       .filter((term) => term !== '')
       .every((term) => {
         const [, field, operator, value] = /^([^!=]+)(!?=)=?(.*)$/.exec(term) ?? []
+        const labels = (object.metadata['labels'] ?? {}) as Readonly<Record<string, string>>
+        if (field?.startsWith('label:')) return labels[field.slice('label:'.length)] === value
         const found = field === 'metadata.name' ? object.metadata.name : field === 'type' ? (object['type'] ?? 'Opaque') : undefined
         return operator === '!=' ? found !== value : found === value
       })

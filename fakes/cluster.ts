@@ -58,6 +58,9 @@ export class FakeCluster {
   readonly #options: FakeClusterOptions
   readonly #faults: { fault: Fault; left: number }[] = []
   readonly #denied = new Set<string>()
+  /** What becomes of objects that are only tried (`dryRun`): a message why they are refused, or undefined. */
+  admission: (object: Readonly<Record<string, unknown>>) => { readonly code: number; readonly message: string } | undefined = () =>
+    undefined
   readonly #open = new Set<Open>()
   readonly #sockets = new Set<Socket>()
   readonly #deaf = new Set<Socket>()
@@ -185,6 +188,8 @@ export class FakeCluster {
     if (fault?.how === 'hang') return
     if (fault?.how === 'close') return void request.socket.destroy()
     if (fault?.how === 'status') return this.#status(response, fault.status ?? 500, fault.message, fault.retryAfter)
+    if (url.pathname === '/version') return this.#json(response, 200, { major: '1', minor: '34', gitVersion: 'v1.34.2' })
+    if (ACCESS_REVIEW.test(url.pathname)) return void this.#review(request, response, entry)
     // A path that no API is served under is answered by no API.
     if (!asked) return void response.writeHead(404, { 'content-type': 'text/plain' }).end('404 page not found\n')
     const { resource, namespace, name } = asked
@@ -201,7 +206,9 @@ export class FakeCluster {
       const object = this.store.get(resource, namespace, name)
       return object ? this.#json(response, 200, object) : this.#status(response, 404, `${resource.resource} "${name}" not found`)
     }
-    const selector = url.searchParams.get('fieldSelector') ?? ''
+    const selector = [url.searchParams.get('fieldSelector') ?? '', labelTerms(url.searchParams.get('labelSelector') ?? '')]
+      .filter((s) => s !== '')
+      .join(',')
     if (verb === 'list') {
       const list = this.store.list(
         resource,
@@ -219,9 +226,34 @@ export class FakeCluster {
     const chunks: Buffer[] = []
     for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
     entry.body = Buffer.concat(chunks).toString('utf8')
+    if (new URL(entry.url, this.url).searchParams.get('dryRun') === 'All') {
+      const object = JSON.parse(entry.body) as Readonly<Record<string, unknown>>
+      const refused = this.admission(object)
+      return refused ? this.#status(response, refused.code, refused.message) : this.#json(response, 201, object)
+    }
     const written = write(this.store, verb, asked, entry.body, request.headers['content-type'] ?? '')
     if (this.#faultFor(verb, entry.resource, 'written')) return void request.socket.destroy()
     return written.object ? this.#json(response, written.code, written.object) : this.#status(response, written.code, written.message)
+  }
+
+  /** Access reviews are answered by what is denied; asking for somebody else may itself be denied: `create subjectaccessreviews`. */
+  async #review(request: IncomingMessage, response: ServerResponse, entry: ApiRequest): Promise<void> {
+    const chunks: Buffer[] = []
+    for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
+    entry.body = Buffer.concat(chunks).toString('utf8')
+    const { kind, spec } = JSON.parse(entry.body) as {
+      kind: string
+      spec: { resourceAttributes: Readonly<Record<string, string | undefined>> }
+    }
+    if (kind === 'SubjectAccessReview' && this.#denied.has('create subjectaccessreviews '))
+      return this.#status(
+        response,
+        403,
+        'subjectaccessreviews.authorization.k8s.io is forbidden: User "tester" cannot create resource "subjectaccessreviews"',
+      )
+    const { verb, resource, subresource, namespace = '' } = spec.resourceAttributes
+    const asked = `${verb} ${resource}${subresource === undefined ? '' : `/${subresource}`} ${namespace}`
+    this.#json(response, 201, { apiVersion: 'authorization.k8s.io/v1', kind, spec, status: { allowed: !this.#denied.has(asked) } })
   }
 
   #watch(response: ServerResponse, open: Open, query: URLSearchParams, fault: Fault | undefined): void {
@@ -310,6 +342,17 @@ export class FakeCluster {
     response.writeHead(code, { 'content-type': 'application/json' })
     response.end(JSON.stringify(body))
   }
+}
+
+const ACCESS_REVIEW = /^\/apis\/authorization\.k8s\.io\/v1\/(self)?subjectaccessreviews$/
+
+/** A label selector as terms that the store knows. */
+function labelTerms(selector: string): string {
+  return selector
+    .split(',')
+    .filter((term) => term !== '')
+    .map((term) => `label:${term}`)
+    .join(',')
 }
 
 const REASONS: Readonly<Record<number, string>> = {

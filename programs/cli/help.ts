@@ -7,6 +7,7 @@ const DOES: Readonly<Record<Command, string>> = {
   'review': 'answer admission reviews from files, without a server',
   'explain': 'say why an image is admitted or refused, down to each signature',
   'verify-bundle': 'verify the signature of a file that lies beside it as a Sigstore bundle',
+  'doctor': 'say what is wrong with a cluster, before and after it changes over, and how to mend it',
   'demo': 'see images admitted and refused on this machine, with nothing to set up',
   'version': 'print the version',
   'help': 'print this, or the help of a command',
@@ -18,6 +19,7 @@ const USAGE: Readonly<Record<Command, string>> = {
   'explain': 'sealgate explain IMAGE --manifests PATH [--object FILE] [--namespace NAMESPACE] [OPTION…]',
   'verify-bundle':
     'sealgate verify-bundle --bundle FILE (--certificate-identity ID --certificate-oidc-issuer URL | --key FILE) FILE|sha256:HEX',
+  'doctor': 'sealgate doctor [--kubeconfig FILE | --manifests PATH…] [OPTION…]',
   'demo': 'sealgate demo [OPTION…]',
   'version': 'sealgate version',
   'help': 'sealgate help [COMMAND]',
@@ -49,6 +51,14 @@ Exit status: 0 when it is verified, 1 when it is refused, 2 when it could not be
   sealgate verify-bundle --bundle app.tgz.sigstore.json --certificate-identity me@example.com \\
     --certificate-oidc-issuer https://accounts.google.com app.tgz
   sealgate verify-bundle --bundle app.tgz.sigstore.json --key cosign.pub --trusted-root trusted_root.json app.tgz`,
+  'doctor': `Reads a cluster with a kubeconfig and checks all that the controller needs: definitions, webhook configurations, Service, certificate,
+rights, namespaces, whether the API server reaches the webhook (it is given a Pod and a policy as a dry run: nothing is kept), policies
+and what they name, trust roots, registries with the credentials that there are, and what the sigstore policy controller left. Of files
+it checks what files can tell. Whatever is wrong comes with how to mend it.
+Exit status: 0 when nothing is wrong, 1 when something is, 2 when it could not be found out.
+
+  sealgate doctor --kubeconfig ~/.kube/config
+  sealgate doctor --manifests policies/ --json`,
   'demo': `Starts a registry on loopback with images that it signs on the spot, the webhook with example policies, and sends it the reviews
 of a signed, an unsigned and a wrongly signed image. Then it keeps serving, and says what to try next. Ctrl-C ends it.
 It listens on 127.0.0.1 unless --address names another; a port that is taken is replaced by a free one, and said.`,

@@ -31,6 +31,8 @@ async function run(command: Command, given: readonly string[]): Promise<number> 
       return (await import('./explain.ts')).explain(parsed.settings, parsed.files)
     case 'verify-bundle':
       return (await import('./verify-bundle.ts')).verifyBundle(parsed.settings, parsed.files)
+    case 'doctor':
+      return (await import('./doctor.ts')).doctor(parsed.settings)
     case 'demo':
       return (await import('../demo/main.ts')).demo(parsed.settings)
   }

@@ -2,7 +2,7 @@ import type { Mirror, Value } from './values.ts'
 import { duration, instant, mirror, oneOf, port, registryHost, repositoryUrl, text, toggle } from './values.ts'
 
 /** The commands, in the order the help shows them. */
-export const commands = ['serve', 'review', 'explain', 'verify-bundle', 'demo', 'version', 'help'] as const
+export const commands = ['serve', 'review', 'explain', 'verify-bundle', 'doctor', 'demo', 'version', 'help'] as const
 export type Command = (typeof commands)[number]
 
 /** One row of the table below. The parser, every help text and docs/reference/options.md derive from it. */
@@ -36,7 +36,7 @@ function repeatable<T>(value: Value<T>, about: About): Option<readonly T[]> {
   return { value, unset: [], repeatable: true, ...about }
 }
 
-const everywhere = ['serve', 'review', 'explain', 'demo'] as const
+const everywhere = ['serve', 'review', 'explain', 'doctor', 'demo'] as const
 const servers = ['serve', 'demo'] as const
 
 /** Every option, by its name in the settings: `metricsPort` is `--metrics-port`. */
@@ -96,12 +96,12 @@ export const options = {
   }),
   json: option<boolean>(toggle, false, {
     group: 'asked',
-    commands: ['explain', 'verify-bundle'],
+    commands: ['explain', 'verify-bundle', 'doctor'],
     help: 'print one object of JSON instead of text',
   }),
   manifests: repeatable<string>(text('PATH'), {
     group: 'objects',
-    commands: ['serve', 'review', 'explain'],
+    commands: ['serve', 'review', 'explain', 'doctor'],
     help: 'take policies and what they need from this YAML or JSON file or folder instead of a cluster; `serve` follows changes to it',
   }),
   systemNamespace: option<string>(text('NAMESPACE'), 'cosign-system', {
@@ -112,19 +112,19 @@ export const options = {
   }),
   kubeconfig: option<string>(text('FILE'), undefined, {
     group: 'objects',
-    commands: ['serve'],
+    commands: ['serve', 'doctor'],
     unsetText: '$KUBECONFIG, else the service account of the pod',
     help: 'how to reach the cluster',
   }),
   cluster: option<string>(text('NAME'), undefined, {
     group: 'objects',
-    commands: ['serve'],
+    commands: ['serve', 'doctor'],
     unsetText: 'that of the current context',
     help: 'the cluster of the kubeconfig to use',
   }),
   server: option<string>(text('URL'), undefined, {
     group: 'objects',
-    commands: ['serve'],
+    commands: ['serve', 'doctor'],
     unsetText: 'that of the kubeconfig',
     help: 'the address of the API server',
   }),
@@ -201,7 +201,7 @@ export const options = {
   }),
   serviceName: option<string>(text('NAME'), 'webhook', {
     group: 'certificate',
-    commands: servers,
+    commands: [...servers, 'doctor'],
     env: 'WEBHOOK_NAME',
     help: 'the Service that leads to the webhook: the self-signed certificate is good for it',
   }),
@@ -242,17 +242,17 @@ export const options = {
   }),
   webhookName: option<string>(text('NAME'), 'policy.sigstore.dev', {
     group: 'writing',
-    commands: ['serve'],
+    commands: ['serve', 'doctor'],
     help: 'the webhook configurations for workloads, validating and mutating, that are kept up to date',
   }),
   mutatingWebhookName: option<string>(text('NAME'), 'defaulting.clusterimagepolicy.sigstore.dev', {
     group: 'writing',
-    commands: ['serve'],
+    commands: ['serve', 'doctor'],
     help: 'the mutating webhook configuration for policies and trust roots that is kept up to date',
   }),
   validatingWebhookName: option<string>(text('NAME'), 'validating.clusterimagepolicy.sigstore.dev', {
     group: 'writing',
-    commands: ['serve'],
+    commands: ['serve', 'doctor'],
     help: 'the validating webhook configuration for policies and trust roots that is kept up to date',
   }),
   mirrors: repeatable<Mirror>(mirror, {
@@ -272,19 +272,19 @@ export const options = {
   }),
   tufMirror: option<URL>(repositoryUrl, undefined, {
     group: 'trust',
-    commands: ['serve', 'review', 'explain'],
+    commands: ['serve', 'review', 'explain', 'doctor'],
     unsetText: 'https://tuf-repo-cdn.sigstore.dev',
     help: 'the TUF repository of the Sigstore instance that is meant where a policy names no TrustRoot',
   }),
   tufRoot: option<string>(text('FILE'), undefined, {
     group: 'trust',
-    commands: ['serve', 'review', 'explain'],
+    commands: ['serve', 'review', 'explain', 'doctor'],
     unsetText: 'that of the public instance, which is embedded',
     help: 'the TUF root metadata that trust in that instance begins with; with it, nothing that is embedded is trusted',
   }),
   disableTuf: option<boolean>(toggle, false, {
     group: 'trust',
-    commands: ['serve', 'review', 'explain'],
+    commands: ['serve', 'review', 'explain', 'doctor'],
     help: 'ask nobody about that instance: what is embedded of the public one is trusted until it expires',
   }),
   trustrootResyncPeriod: option<number>(duration, 24 * 60 * 60 * 1000, {

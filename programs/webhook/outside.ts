@@ -47,7 +47,7 @@ export async function followOutside(
   if (disableTuf && (tufMirror ?? tufRoot) !== undefined)
     log.warn('TUF is switched off: what is embedded of the public Sigstore instance is trusted', { unused: '--tuf-mirror, --tuf-root' })
   const { transport } = registry
-  const trust = new FollowedTrust({ cluster, transport, mirrors, resync, instance: await instanceOf(settings), log, metrics })
+  const trust = new FollowedTrust({ cluster, transport, mirrors, resync, instance: await sigstoreInstance(settings), log, metrics })
   const kms = new KmsKeys({
     cluster,
     read: (key, signal) => readKmsPublicKey(key, cloud, signal),
@@ -73,7 +73,7 @@ export async function followOutside(
  */
 export async function fetchOutside(settings: OutsideSettings, cluster: Cluster, registry: Registry, cloud: Cloud): Promise<Outside> {
   const isEnough = (settings.tufMirror ?? settings.tufRoot) === undefined && Date.now() < publicRootExpires
-  const instance = isEnough ? undefined : await instanceOf(settings)
+  const instance = isEnough ? undefined : await sigstoreInstance(settings)
   const reach = { transport: registry.transport, mirrors: settings.mirrors }
   const signal = AbortSignal.timeout(BUDGET)
   const [trust, kms] = await Promise.all([
@@ -84,8 +84,8 @@ export async function fetchOutside(settings: OutsideSettings, cluster: Cluster, 
   return together({ known: () => fetched, onChange: () => undefined }).known()
 }
 
-/** Undefined: nobody is asked. */
-async function instanceOf({ tufMirror, tufRoot, disableTuf }: OutsideSettings): Promise<SigstoreInstance | undefined> {
+/** The Sigstore instance that is meant where no TrustRoot is named; undefined: nobody is asked. Rejects as `followOutside` does. */
+export async function sigstoreInstance({ tufMirror, tufRoot, disableTuf }: OutsideSettings): Promise<SigstoreInstance | undefined> {
   if (disableTuf) return undefined
   const mirror = tufMirror ?? new URL(USUAL_MIRROR)
   if (tufRoot === undefined) return { root: publicTufRoot, mirror, isPublic: true }

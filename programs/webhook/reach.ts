@@ -9,7 +9,6 @@ import type { Metrics } from '../../src/world/metrics.ts'
 import { NO_CREDENTIALS } from '../../src/world/own-credentials.ts'
 import type { PressureLevel } from '../../src/world/pressure.ts'
 import { WorldRegistrar } from '../../src/world/registrar.ts'
-import type { RegistryOptions } from '../../src/world/registry.ts'
 import { Registry, registryOptions } from '../../src/world/registry.ts'
 import { WorldAround } from '../../src/world/surroundings.ts'
 import type { Settings } from '../cli/options.ts'
@@ -23,9 +22,9 @@ export async function openRegistry(
   settings: Settings,
   metrics: Metrics,
   environment: Readonly<Record<string, string | undefined>>,
-  more: Pick<RegistryOptions, 'isShort' | 'told'> = {},
+  isShort: () => boolean = () => false,
 ): Promise<Registry> {
-  return new Registry({ ...(await registryOptions(settings, environment, metrics)), ...more })
+  return new Registry({ ...(await registryOptions(settings, environment, metrics)), isShort })
 }
 
 /**

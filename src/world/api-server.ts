@@ -40,6 +40,7 @@ export class ApiServer {
   readonly #access: Access
   #dispatcher: { readonly key: string; readonly dispatcher: Dispatcher } | undefined
   #lastContact = performance.now()
+  #clock: number | undefined
 
   constructor(access: Access) {
     this.#access = access
@@ -48,6 +49,11 @@ export class ApiServer {
   /** Milliseconds since the API server was last heard of; at the start, since then. */
   lastContactAge(): number {
     return performance.now() - this.#lastContact
+  }
+
+  /** What time it was there at its last answer, in ms since 1970; it tells whole seconds. */
+  clock(): number | undefined {
+    return this.#clock
   }
 
   async close(): Promise<void> {
@@ -145,6 +151,8 @@ export class ApiServer {
       bodyTimeout: 0,
     })
     this.#lastContact = performance.now()
+    const date = Date.parse(String(response.headers['date']))
+    if (!Number.isNaN(date)) this.#clock = date
     return response
   }
 

@@ -127,3 +127,44 @@ test('connections that are silenced stay open, and nothing comes any more', asyn
   ended.abort()
   assert.equal(await reading, 'aborted')
 })
+
+test('an object that is only tried is not kept, and what an admission says of it is answered', async (t) => {
+  const cluster = await started(t)
+  const pods = `${cluster.url}/api/v1/namespaces/demo/pods`
+  const body = JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p' } })
+  const sent = { method: 'POST', headers: { 'Content-Type': 'application/json' }, body }
+  assert.equal((await fetch(`${pods}?dryRun=All`, sent)).status, 201)
+  assert.equal((await fetch(`${pods}/p`)).status, 404)
+  cluster.admission = ({ kind }) => (kind === 'Pod' ? { code: 400, message: 'denied the request' } : undefined)
+  const refused = await fetch(`${pods}?dryRun=All`, sent)
+  assert.deepEqual([refused.status, ((await refused.json()) as { message: string }).message], [400, 'denied the request'])
+})
+
+test('access reviews say what is denied, and asking for somebody else may be denied itself', async (t) => {
+  const cluster = await started(t)
+  cluster.deny('list', 'secrets', 'demo')
+  const review = async (kind: string, resource: string, namespace: string): Promise<[number, boolean | undefined]> => {
+    const response = await fetch(`${cluster.url}/apis/authorization.k8s.io/v1/${kind.toLowerCase()}s`, {
+      method: 'POST',
+      body: JSON.stringify({ kind, spec: { user: 'x', resourceAttributes: { verb: 'list', resource, namespace } } }),
+    })
+    return [response.status, ((await response.json()) as { status: { allowed?: boolean } }).status.allowed]
+  }
+  assert.deepEqual(await review('SelfSubjectAccessReview', 'secrets', 'demo'), [201, false])
+  assert.deepEqual(await review('SubjectAccessReview', 'secrets', 'other'), [201, true])
+  cluster.deny('create', 'subjectaccessreviews')
+  assert.equal((await review('SubjectAccessReview', 'secrets', 'other'))[0], 403)
+  assert.equal((await review('SelfSubjectAccessReview', 'secrets', 'other'))[0], 201)
+})
+
+test('a list can be of those with a label, and the API server tells its version', async (t) => {
+  const cluster = await started(t)
+  cluster.store.put({ kind: 'Pod', metadata: { namespace: 'demo', name: 'a', labels: { role: 'webhook' } } })
+  cluster.store.put({ kind: 'Pod', metadata: { namespace: 'demo', name: 'b' } })
+  const list = await fetch(`${cluster.url}/api/v1/namespaces/demo/pods?labelSelector=role%3Dwebhook`)
+  assert.deepEqual(
+    ((await list.json()) as { items: { metadata: { name: string } }[] }).items.map((i) => i.metadata.name),
+    ['a'],
+  )
+  assert.equal(((await (await fetch(`${cluster.url}/version`)).json()) as { gitVersion: string }).gitVersion, 'v1.34.2')
+})

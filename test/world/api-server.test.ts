@@ -242,3 +242,10 @@ test('what the API server says is one line of bounded length', () => {
   assert.equal(statusText('<html>', 502), 'HTTP 502')
   assert.equal(statusText({ message: 'x'.repeat(10_000) }, 500).length, 500)
 })
+
+test('what time it is there is that of its last answer', async (t) => {
+  const { api } = await served(t)
+  assert.equal(api.clock(), undefined)
+  await api.get(SECRETS, {}, never)
+  assert.ok(Math.abs((api.clock() ?? 0) - Date.now()) < 3_000)
+})

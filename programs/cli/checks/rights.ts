@@ -1,0 +1,162 @@
+import type { Finding } from './finding.ts'
+import { note, ok, unknown, warning, wrong } from './finding.ts'
+import type { Reader } from './patient.ts'
+import { at, nameOf, ofCluster, textAt } from './patient.ts'
+
+/** A right that the controller needs. `own`: in its own namespace only; `without`: what does not work where it is missing. */
+export type Right = {
+  readonly verb: string
+  readonly group: string
+  readonly resource: string
+  readonly name?: string
+  readonly own?: true
+  readonly without: string
+  /** Without it nothing is judged, or wrongly; else something is only not written. */
+  readonly isNeeded: boolean
+}
+
+type Names = {
+  readonly webhookName: string
+  readonly mutatingWebhookName: string
+  readonly validatingWebhookName: string
+  readonly serviceName: string
+}
+
+const POLICIES = 'policy.sigstore.dev'
+
+/** All that deploy/manifests/rbac.yaml grants, and that something is done with. */
+export function rightsOf({ webhookName, mutatingWebhookName, validatingWebhookName }: Names): readonly Right[] {
+  const all = (verbs: readonly string[], right: Omit<Right, 'verb'>): readonly Right[] => verbs.map((verb) => ({ verb, ...right }))
+  const watched = ['list', 'watch'] as const
+  const configuration = (resource: string, name: string): readonly Right[] =>
+    all(['get', 'update'], {
+      group: 'admissionregistration.k8s.io',
+      resource,
+      name,
+      without: 'API servers are not told of a new certificate authority',
+      isNeeded: false,
+    })
+  return [
+    ...all(watched, {
+      group: POLICIES,
+      resource: 'clusterimagepolicies',
+      without: 'no policy is known, and everything is refused',
+      isNeeded: true,
+    }),
+    ...all(watched, { group: POLICIES, resource: 'trustroots', without: 'policies that name a TrustRoot refuse', isNeeded: true }),
+    ...all(watched, { group: '', resource: 'secrets', own: true, without: 'keys of policies are not known', isNeeded: true }),
+    ...all(watched, { group: '', resource: 'configmaps', own: true, without: 'settings are not known', isNeeded: true }),
+    ...all(watched, {
+      group: '',
+      resource: 'serviceaccounts',
+      without: 'the pull secrets of ServiceAccounts are not known',
+      isNeeded: true,
+    }),
+    ...all(['get'], {
+      group: '',
+      resource: 'secrets',
+      without: 'registries are asked without the pull secrets of workloads',
+      isNeeded: true,
+    }),
+    ...all(['patch'], { group: POLICIES, resource: 'clusterimagepolicies/status', without: 'policies show no status', isNeeded: false }),
+    ...all(['patch'], { group: POLICIES, resource: 'trustroots/status', without: 'TrustRoots show no status', isNeeded: false }),
+    ...all(['patch'], {
+      group: POLICIES,
+      resource: 'clusterimagepolicies',
+      without: 'policies with finalizers of the sigstore policy controller cannot be deleted',
+      isNeeded: false,
+    }),
+    ...all(['create'], { group: '', resource: 'events', without: 'there are no Events', isNeeded: false }),
+    ...all(['create'], {
+      group: 'coordination.k8s.io',
+      resource: 'leases',
+      own: true,
+      without: 'no replica becomes the one that writes',
+      isNeeded: false,
+    }),
+    ...all(['create'], {
+      group: '',
+      resource: 'secrets',
+      own: true,
+      without: 'a serving certificate that was deleted is not made anew',
+      isNeeded: false,
+    }),
+    ...all(['update'], {
+      group: '',
+      resource: 'secrets',
+      name: 'webhook-certs',
+      own: true,
+      without: 'the serving certificate is not renewed',
+      isNeeded: false,
+    }),
+    ...configuration('mutatingwebhookconfigurations', webhookName),
+    ...configuration('validatingwebhookconfigurations', webhookName),
+    ...configuration('mutatingwebhookconfigurations', mutatingWebhookName),
+    ...configuration('validatingwebhookconfigurations', validatingWebhookName),
+  ]
+}
+
+/** What the ServiceAccount of the controller may do; where that may not be asked, what the caller may. */
+export const rights = ofCluster('rights', async (reader, { settings }) => {
+  const { systemNamespace } = settings
+  const account = await accountOf(reader, systemNamespace)
+  const needed = rightsOf(settings)
+  const first = await reviewed(reader, needed[0] as Right, systemNamespace, account)
+  const who = first === undefined ? undefined : account
+  const answers = await Promise.all(needed.map(async (right) => ({ right, may: await reviewed(reader, right, systemNamespace, who) })))
+  const unasked = answers.filter(({ may }) => may === undefined)
+  const missing = answers.filter(({ may }) => may === false)
+  const shown = who ?? 'the user of this kubeconfig'
+  return [
+    ...(who === undefined
+      ? [note(`what the ServiceAccount may do may not be asked with this kubeconfig: these are the rights of its own user`)]
+      : []),
+    ...missing.map(({ right }) => lacking(right, shown, systemNamespace)),
+    ...(unasked.length > 0
+      ? [unknown(`${unasked.length} rights could not be asked for`, 'use a kubeconfig of somebody who may create SubjectAccessReviews')]
+      : []),
+    ...(missing.length + unasked.length === 0 ? [ok(`${shown} may do all ${answers.length} things that are needed`)] : []),
+  ]
+})
+
+function lacking({ verb, group, resource, name, own, without, isNeeded }: Right, who: string, namespace: string): Finding {
+  const what = `${who} may not ${verb} ${group === '' ? resource : `${resource}.${group}`}${name ? ` ${name}` : ''}${own ? ` in ${namespace}` : ''}: ${without}`
+  const mend = 'apply deploy/manifests/rbac.yaml, or upgrade the chart'
+  return isNeeded ? wrong(what, mend) : warning(what, mend)
+}
+
+/** `system:serviceaccount:NAMESPACE:NAME`, as the Deployment of the controller names it. */
+async function accountOf(reader: Reader, namespace: string): Promise<string> {
+  const deployments = await reader.all(`/apis/apps/v1/namespaces/${namespace}/deployments`)
+  const name = deployments.ok
+    ? deployments.value
+        .filter((d) => at(d, 'spec', 'template', 'metadata', 'labels', 'role') === 'webhook' || nameOf(d) === 'webhook')
+        .map((d) => textAt(d, 'spec', 'template', 'spec', 'serviceAccountName'))
+        .find((account) => account !== '')
+    : undefined
+  return `system:serviceaccount:${namespace}:${name ?? 'webhook'}`
+}
+
+/** Undefined: it could not be asked. `who` undefined: oneself. */
+async function reviewed(reader: Reader, right: Right, namespace: string, who: string | undefined): Promise<boolean | undefined> {
+  const [resource, subresource] = right.resource.split('/')
+  const attributes = {
+    verb: right.verb,
+    group: right.group,
+    resource,
+    ...(subresource !== undefined && { subresource }),
+    ...(right.name !== undefined && { name: right.name }),
+    ...(right.own && { namespace }),
+  }
+  const kind = who === undefined ? 'SelfSubjectAccessReview' : 'SubjectAccessReview'
+  const asked = {
+    apiVersion: 'authorization.k8s.io/v1',
+    kind,
+    spec: {
+      resourceAttributes: attributes,
+      ...(who !== undefined && { user: who, groups: ['system:serviceaccounts', 'system:authenticated'] }),
+    },
+  }
+  const got = await reader.ask(`/apis/authorization.k8s.io/v1/${kind.toLowerCase()}s`, asked)
+  return got.ok ? at(got.value, 'status', 'allowed') === true : undefined
+}

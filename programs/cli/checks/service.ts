@@ -1,0 +1,72 @@
+import type { Finding } from './finding.ts'
+import { named, ok, unknown, warning, wrong } from './finding.ts'
+import type { Reader } from './patient.ts'
+import { at, listAt, nameOf, ofCluster, textAt, unread } from './patient.ts'
+
+/** Whether the Service leads to replicas that are ready, and to nobody else's. */
+export const service = ofCluster('the Service and its replicas', async (reader, { settings }) => {
+  const { systemNamespace, serviceName } = settings
+  const namespace = `/api/v1/namespaces/${systemNamespace}`
+  const got = await reader.one(`${namespace}/services/${serviceName}`)
+  if (!got.ok) return [unread(`Service ${serviceName}`, got)]
+  if (!got.value)
+    return [wrong(`there is no Service ${serviceName} in ${systemNamespace}`, 'apply what is in deploy/, or install the chart')]
+  const https = listAt(got.value, 'spec', 'ports').find((p) => p['port'] === 443)
+  const findings: Finding[] = https
+    ? []
+    : [
+        wrong(
+          `the Service ${serviceName} has no port 443, which API servers ask when nothing else is said`,
+          'give it port 443 with targetPort 8443',
+        ),
+      ]
+  return [
+    ...findings,
+    ...(await endpoints(reader, systemNamespace, serviceName)),
+    ...(await controllers(reader, systemNamespace, got.value)),
+  ]
+})
+
+async function endpoints(reader: Reader, namespace: string, name: string): Promise<readonly Finding[]> {
+  const slices = await reader.all(`/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices`, {
+    labelSelector: `kubernetes.io/service-name=${name}`,
+  })
+  if (!slices.ok) return [unread(`the endpoints of the Service ${name}`, slices)]
+  const all = slices.value.flatMap((slice) => listAt(slice, 'endpoints'))
+  // Without a word about it an endpoint is ready (API reference, EndpointConditions).
+  const ready = all.filter((endpoint) => at(endpoint, 'conditions', 'ready') !== false)
+  const mend = `kubectl get pods -n ${namespace}: a replica that is not ready says what it waits for at /readyz and in its log`
+  if (ready.length === 0)
+    return [wrong(all.length === 0 ? 'no replica runs behind the Service' : `none of ${all.length} replicas is ready`, mend)]
+  if (ready.length === 1) return [warning('one replica is ready: while it is exchanged, nobody answers', 'run two or more')]
+  return [ok(`${ready.length} replicas are ready`)]
+}
+
+/** Two controllers behind one Service give two answers to the same request. */
+async function controllers(reader: Reader, namespace: string, object: object): Promise<readonly Finding[]> {
+  const selector = at(object, 'spec', 'selector')
+  const labels = typeof selector === 'object' && selector !== null ? Object.entries(selector as Record<string, unknown>) : []
+  if (labels.length === 0) return [unknown('the Service has no selector: what answers behind it is not known', 'look at its endpoints')]
+  const pods = await reader.all(`/api/v1/namespaces/${namespace}/pods`, {
+    labelSelector: labels.map(([k, v]) => `${k}=${String(v)}`).join(','),
+  })
+  if (!pods.ok) return [unread('the Pods behind the Service', pods)]
+  const isTheirs = (image: string): boolean => /(^|\/)policy-controller([:@]|$)/.test(image) || image.includes('/policy-controller/')
+  const images = pods.value.map((pod) => ({ pod: nameOf(pod), image: textAt(listAt(pod, 'spec', 'containers')[0], 'image') }))
+  const theirs = images.filter(({ image }) => isTheirs(image))
+  const others = images.filter(({ image }) => !isTheirs(image))
+  if (theirs.length === 0) return []
+  if (others.length === 0)
+    return [
+      warning(
+        'the sigstore policy controller answers behind the Service',
+        'that is as it should be before the change-over: docs/change-over.md',
+      ),
+    ]
+  return [
+    wrong(
+      `two controllers answer behind the Service: ${named(theirs.map((p) => p.pod))} of the sigstore policy controller, and ${named(others.map((p) => p.pod))}`,
+      'scale the Deployment of one of them to 0: a change-over takes seconds, not days',
+    ),
+  ]
+}

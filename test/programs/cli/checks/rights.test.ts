@@ -1,0 +1,65 @@
+import { deepEqual, equal, ok } from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { parseAllDocuments } from 'yaml'
+import { rights, rightsOf } from '../../../../programs/cli/checks/rights.ts'
+import { ward } from './ward.ts'
+
+const names = {
+  webhookName: 'policy.sigstore.dev',
+  mutatingWebhookName: 'defaulting.clusterimagepolicy.sigstore.dev',
+  validatingWebhookName: 'validating.clusterimagepolicy.sigstore.dev',
+  serviceName: 'webhook',
+}
+const ACCOUNT = 'system:serviceaccount:cosign-system:webhook'
+
+test('all rights are asked for the ServiceAccount of the controller', async (t) => {
+  const one = await ward(t)
+  deepEqual(await one.found(rights), [`ok: ${ACCOUNT} may do all ${rightsOf(names).length} things that are needed`])
+})
+
+test('the ServiceAccount is the one that the Deployment names', async (t) => {
+  const one = await ward(t)
+  const spec = { template: { metadata: { labels: { role: 'webhook' } }, spec: { serviceAccountName: 'mine' } } }
+  one.cluster.store.put({ kind: 'Deployment', metadata: { name: 'any', namespace: 'cosign-system' }, spec })
+  ok((await one.found(rights))[0]?.includes('system:serviceaccount:cosign-system:mine may do all'))
+})
+
+test('a right that is missing is wrong where nothing is judged without it, else a warning', async (t) => {
+  const one = await ward(t)
+  one.cluster.deny('watch', 'clusterimagepolicies')
+  one.cluster.deny('patch', 'trustroots/status')
+  deepEqual(await one.found(rights), [
+    `wrong: ${ACCOUNT} may not watch clusterimagepolicies.policy.sigstore.dev: no policy is known, and everything is refused`,
+    `warning: ${ACCOUNT} may not patch trustroots/status.policy.sigstore.dev: TrustRoots show no status`,
+  ])
+})
+
+test('who may not ask for others asks for itself, and says so', async (t) => {
+  const one = await ward(t)
+  one.cluster.deny('create', 'subjectaccessreviews')
+  const [first, second] = await one.found(rights)
+  equal(first, 'note: what the ServiceAccount may do may not be asked with this kubeconfig: these are the rights of its own user')
+  ok(second?.startsWith('ok: the user of this kubeconfig may do all'))
+})
+
+test('what is asked for is what deploy/manifests grants', () => {
+  type Rule = { apiGroups: string[]; resources: string[]; verbs: string[]; resourceNames?: string[] }
+  const granted = parseAllDocuments(readFileSync(new URL('../../../../deploy/manifests/rbac.yaml', import.meta.url), 'utf8')).flatMap(
+    (d) => {
+      const { kind, rules = [] } = d.toJS() as { kind: string; rules?: Rule[] }
+      return rules.map((rule) => ({ kind, ...rule }))
+    },
+  )
+  for (const { verb, group, resource, name, own } of rightsOf(names)) {
+    const isGranted = granted.some(
+      (rule) =>
+        (own || rule.kind === 'ClusterRole') &&
+        rule.apiGroups.includes(group) &&
+        rule.resources.includes(resource) &&
+        rule.verbs.includes(verb) &&
+        (rule.resourceNames === undefined || (name !== undefined && rule.resourceNames.includes(name))),
+    )
+    ok(isGranted, `${verb} ${resource} ${name ?? ''}`)
+  }
+})
