@@ -1,5 +1,7 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { compile, nothingKnown } from '../../src/policy/compile.ts'
 import { defaulted } from '../../src/policy/default.ts'
+import { kmsUrisOf } from '../../src/policy/kms.ts'
 import { nothingFetched } from '../../src/policy/objects.ts'
 import { readPolicy } from '../../src/policy/read.ts'
 import { whyNotPolicy } from '../../src/policy/validate.ts'
@@ -15,6 +17,7 @@ import type { Check, Project } from '../project.ts'
 type Shown = { readonly at: string; readonly yaml: string; readonly becomes: string }
 
 const NAMESPACE = 'cosign-system'
+const A_KEY = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'pem', type: 'spki' })
 
 /** Policies, trust roots and settings that the documentation shows go through the same reading as those of a cluster. */
 export const policies: Check = {
@@ -67,7 +70,9 @@ export async function outcomeOf(yaml: string): Promise<{ readonly becomes: strin
       root.ok ? ({ ok: true, value: root.value.from === 'itself' ? root.value.material : publicRoot() } as const) : root,
     ]),
   )
-  const outside = { ...nothingFetched(), trustRoots }
+  // So is what a key management service would say.
+  const kmsKeys = new Map([...objects.policies.values()].flatMap(kmsUrisOf).map((uri) => [uri, { ok: true, value: A_KEY } as const]))
+  const outside = { ...nothingFetched(), trustRoots, kmsKeys }
   const { policies: compiled, settings, settingProblems } = compile(objects, NAMESPACE, nothingKnown, outside)
   const terms = { systemNamespace: NAMESPACE, failOnEmptyAuthorities: settings.failOnEmptyAuthorities }
   const found = [...objects.policies].flatMap(([name, raw]) => whyNotPolicy(defaulted(readPolicy(name, raw).spec), terms))
