@@ -28,8 +28,20 @@ suite('what is in deploy/, given to a real API server', { skip: leftOutWithout(n
 
   const kubectl = (line: string, input?: string): Promise<Said> => cluster.kubectl(line.split(' '), input)
   const must = (line: string, input?: string): Promise<string> => applied(cluster, line.split(' '), input)
-  const apply = (...objects: readonly object[]): Promise<string> =>
-    must('apply -f -', JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }))
+  const listOf = (objects: readonly object[]): string => JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects })
+  const apply = (...objects: readonly object[]): Promise<string> => must('apply -f -', listOf(objects))
+  /** As `apply`, for policies and trust roots: nobody is here whom the API server could ask about them. */
+  const store = async (...objects: readonly object[]): Promise<string> => {
+    await must(
+      'delete --ignore-not-found validatingwebhookconfiguration/validating.clusterimagepolicy.sigstore.dev mutatingwebhookconfiguration/defaulting.clusterimagepolicy.sigstore.dev',
+    )
+    for (let tries = 0; tries < 50; tries++) {
+      const { code, stdout } = await kubectl('apply -f -', listOf(objects))
+      if (code === 0) return stdout
+      await wait(100)
+    }
+    return apply(...objects)
+  }
 
   /** As `must`, for what the API server knows only some time after it has accepted it. */
   const soon = async (line: string): Promise<string> => {
@@ -58,7 +70,13 @@ suite('what is in deploy/, given to a real API server', { skip: leftOutWithout(n
     await must(`apply -k ${deploy}`)
     assert.equal(await versions(), before)
     assert.match(before, /CustomResourceDefinition\/trustroots.policy.sigstore.dev:/)
-    for (const object of ['deployment/webhook', 'service/webhook', 'secret/webhook-certs', 'poddisruptionbudget/webhook'])
+    for (const object of [
+      'lease/sealgate-webhook',
+      'deployment/webhook',
+      'service/webhook',
+      'secret/webhook-certs',
+      'poddisruptionbudget/webhook',
+    ])
       await must(`get ${object} -n cosign-system`)
   })
 
@@ -79,7 +97,7 @@ suite('what is in deploy/, given to a real API server', { skip: leftOutWithout(n
   })
 
   test('policies and trust roots are listed with what one wants to see at once', async () => {
-    await apply(policy('listed'), {
+    await store(policy('listed'), {
       apiVersion: 'policy.sigstore.dev/v1alpha1',
       kind: 'TrustRoot',
       metadata: { name: 'listed' },
@@ -111,7 +129,7 @@ suite('what is in deploy/, given to a real API server', { skip: leftOutWithout(n
       spec: { trustedRoot },
     })
     const root = { mediaType: 'application/vnd.dev.sigstore.trustedroot+json;version=0.1', tlogs: [{ unknown: { deep: [1, null] } }] }
-    await apply(trustRoot('object', root), trustRoot('text', JSON.stringify(root)))
+    await store(trustRoot('object', root), trustRoot('text', JSON.stringify(root)))
     const get = async (name: string) =>
       (JSON.parse(await must(`get trustroot ${name} -o json`)) as { spec: { trustedRoot: unknown } }).spec.trustedRoot
     assert.deepEqual(await get('object'), root)
@@ -120,6 +138,7 @@ suite('what is in deploy/, given to a real API server', { skip: leftOutWithout(n
 
   test('with nobody answering, the namespaces of the controller and of the system still start what they need', async () => {
     const pod = (namespace: string) => kubectl(`run web --image=registry.example.com/web -n ${namespace} --dry-run=server`)
+    await must(`apply -k ${deploy}`)
     await must('create namespace shop')
     // The restricted standard of its own namespace asks for the security context that its Pods have.
     const [deployment] = (await rendered(helm)).filter(({ kind }) => kind === 'Deployment')
@@ -138,6 +157,10 @@ suite('what is in deploy/, given to a real API server', { skip: leftOutWithout(n
     await must('label namespace cosign-system kube-system policy.sigstore.dev/include=true --overwrite')
     assert.match((await pod('shop')).stderr, /failed calling webhook "policy\.sigstore\.dev"/)
     await starts()
+    assert.match(
+      (await kubectl('create -f -', JSON.stringify(policy('new')))).stderr,
+      /failed calling webhook "defaulting\.clusterimagepolicy/,
+    )
 
     await must('label namespace shop cosign-system kube-system policy.sigstore.dev/include-')
     await must(`apply -k ${deploy}opt-out`)
@@ -192,7 +215,7 @@ suite('what is in deploy/, given to a real API server', { skip: leftOutWithout(n
     const foreign = foreignDefinition((await renewed(undefined, ['webhook.cosign-system.svc'], new Date())).ca)
     await must('create -f -', JSON.stringify(foreign))
     await must('wait --for=condition=Established --timeout=30s crd/clusterimagepolicies.policy.sigstore.dev')
-    await apply(policy('old'))
+    await store(policy('old'))
     const before = await must(`get ${POLICIES} old -o json`)
     await must(`apply -k ${deploy}crds`)
     await soon('explain cip.spec.images.glob')
@@ -219,7 +242,7 @@ suite('what is in deploy/, given to a real API server', { skip: leftOutWithout(n
     await must('create namespace trust')
     await helmMust(`install gate ${CHART} -n trust`)
     await must('wait --for=condition=Established --timeout=30s crd/clusterimagepolicies.policy.sigstore.dev')
-    await apply(policy('kept'))
+    await store(policy('kept'))
     // What the controller fills in, an upgrade leaves there.
     const ca = Buffer.from('a CA').toString('base64')
     const filled = JSON.stringify([{ op: 'add', path: '/webhooks/0/clientConfig/caBundle', value: ca }])

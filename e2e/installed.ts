@@ -1,26 +1,30 @@
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { type Server as HttpServer, createServer } from 'node:http'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseAllDocuments } from 'yaml'
-import { renewed } from '../programs/webhook/certificate.ts'
-import { clusterImagePolicies } from '../tools/crds.ts'
+import { type Manifest, manifestsIn, rendered } from './chart.ts'
 import { type Cluster, WEBHOOK_ADDRESS, applied, startCluster } from './cluster.ts'
 import { type KeyPair, importKey, sign } from './cosign.ts'
 import type { Parts } from './parts.ts'
-import { Server, freePort, temporaryFolder } from './processes.ts'
+import { freePort, must, temporaryFolder } from './processes.ts'
 import { type Registry, pushImage, startRegistry } from './registry.ts'
+import { Replica } from './replica.ts'
+import { Service } from './service.ts'
 
-const root = fileURLToPath(new URL('../', import.meta.url))
-const SYSTEM = 'cosign-system'
+export const SYSTEM = 'cosign-system'
 const SERVICE_ACCOUNT = 'webhook'
+
+/** The two ways to install that deploy/ has. */
+export type Way = 'the chart' | 'kubectl apply -k'
 
 /** Everything that the session is held in, installed and running. */
 export type Installed = {
   readonly cluster: Cluster
   readonly images: Images
   readonly keys: { readonly ours: KeyPair; readonly theirs: KeyPair }
+  readonly registry: Registry
+  readonly replicas: readonly Replica[]
+  readonly service: Service
   /** A kubeconfig with the rights of the controller. */
   readonly kubeconfig: string
   /** What the webhook has logged. */
@@ -36,8 +40,11 @@ export type Images = {
   readonly busybox: string
 }
 
-/** A registry, etcd, an API server with what is in deploy/, and `sealgate serve` with the rights of its ServiceAccount and no more. */
-export async function install(parts: Parts): Promise<Installed> {
+/**
+ * A registry, etcd, an API server with what is in deploy/, and two replicas of the Deployment with the rights of its ServiceAccount and no more,
+ * behind its Service. Certificates, their CA and the rest of the configurations are theirs to make.
+ */
+export async function install(parts: Parts, way: Way, more: readonly string[] = []): Promise<Installed> {
   const folder = temporaryFolder('session')
   const stops: (() => unknown)[] = []
   const stop = async (): Promise<void> => {
@@ -45,49 +52,45 @@ export async function install(parts: Parts): Promise<Installed> {
   }
   try {
     const registry = await startRegistry(parts.registry, join(folder, 'registry.log'), false)
-    stops.push(registry.stop)
+    stops.push(() => registry.stop())
     const denying = await startDenyingRegistry()
     stops.push(() => denying.close().closeAllConnections())
     const [{ images, keys }, cluster] = await Promise.all([
       pushImages(parts, registry, folder),
       startCluster(parts, join(folder, 'cluster'), [{ namespace: SYSTEM, name: SERVICE_ACCOUNT }]),
     ])
-    stops.push(cluster.stop)
+    stops.push(() => cluster.stop())
 
     const port = await freePort(WEBHOOK_ADDRESS)
-    const { certificate, key, ca } = await renewed(undefined, [`webhook.${SYSTEM}.svc`], new Date())
-    await applyDeploy(cluster, port, ca)
+    const service = await Service.start(WEBHOOK_ADDRESS, port)
+    stops.push(() => service.stop())
+    const manifests = await applyDeploy(parts, cluster, way, port)
+    const deployment = manifests.find(({ kind }) => kind === 'Deployment')
+    if (!deployment) throw new Error('deploy/ holds no Deployment')
 
-    const home = join(folder, 'sealgate')
-    mkdirSync(home)
-    writeFileSync(join(home, 'tls.crt'), certificate)
-    writeFileSync(join(home, 'tls.key'), key, { mode: 0o600 })
     const kubeconfig = cluster.kubeconfigOf(SYSTEM, SERVICE_ACCOUNT)
-    const metricsPort = await freePort()
-    const sealgate = new Server(
-      'sealgate serve',
-      join(root, 'bin', 'sealgate'),
-      [
-        'serve',
-        `--kubeconfig=${kubeconfig}`,
-        `--address=${WEBHOOK_ADDRESS}`,
-        `--port=${port}`,
-        `--tls-cert=${join(home, 'tls.crt')}`,
-        `--tls-key=${join(home, 'tls.key')}`,
-        '--metrics-address=127.0.0.1',
-        `--metrics-port=${metricsPort}`,
-        '--probe-port=0',
+    const options = {
+      deployment,
+      kubeconfig,
+      folder,
+      service,
+      arguments: [
         '--drain-quiet=0s',
         `--mirror=gcr.io=http://${registry.host}/gcr.io`,
         `--mirror=index.docker.io=http://${registry.host}/docker.io`,
         `--mirror=registry.example.com=http://${hostOf(denying)}`,
+        // Nothing of the public instance is needed, and tests ask nobody outside of this machine.
+        '--disable-tuf',
+        ...more,
       ],
-      join(folder, 'sealgate.log'),
-      { PATH: process.env['PATH'], HOME: home },
-    )
-    stops.push(() => sealgate.stop())
-    await sealgate.until(async () => (await fetch(`http://127.0.0.1:${metricsPort}/readyz`).catch(() => undefined))?.ok || undefined)
-    return { cluster, images, keys, kubeconfig, log: () => sealgate.log(), stop }
+    }
+    const replicas = ['webhook-a', 'webhook-b'].map((name) => new Replica(name, options))
+    stops.push(() => Promise.all(replicas.map((replica) => replica.stop())))
+    for (const replica of replicas) await replica.start()
+    await Promise.all(replicas.map((replica) => replica.untilReady()))
+    await untilTold(cluster)
+    const log = (): string => replicas.map((replica) => replica.log()).join('')
+    return { cluster, images, keys, registry, replicas, service, kubeconfig, log, stop }
   } catch (error) {
     await stop()
     throw error
@@ -111,30 +114,53 @@ async function pushImages(parts: Parts, registry: Registry, folder: string): Pro
   return { images: { signed, signedWithBundle, otherKey, busybox }, keys }
 }
 
-type Manifest = {
-  kind: string
-  spec: Record<string, unknown>
-  webhooks: { clientConfig: { caBundle: string; service: { port: number } } }[]
+/** Applies what is in deploy/, adding only what an installation here must know: where the Service is. */
+async function applyDeploy(parts: Parts, cluster: Cluster, way: Way, port: number): Promise<readonly Manifest[]> {
+  const deploy = fileURLToPath(new URL('../deploy/', import.meta.url))
+  // As `helm install --create-namespace` does.
+  if (way === 'the chart') await applied(cluster, ['create', 'namespace', SYSTEM])
+  const manifests =
+    way === 'the chart'
+      ? await rendered(parts.helm, { namespace: SYSTEM })
+      : manifestsIn(await must(parts.kubectl, ['kustomize', deploy], { env: { PATH: process.env['PATH'] } }))
+  const here = manifests.map((manifest) => ({ ...(withPort(manifest, port) as Manifest), ...placed(manifest, port) }))
+  const list = (items: readonly object[]): string => JSON.stringify({ apiVersion: 'v1', kind: 'List', items })
+  await applied(cluster, ['apply', '-f', '-'], list(here))
+  await applied(cluster, [
+    'wait',
+    '--for=condition=Established',
+    '--timeout=30s',
+    'crd/clusterimagepolicies.policy.sigstore.dev',
+    'crd/trustroots.policy.sigstore.dev',
+  ])
+  return here
 }
 
-/** Applies what is in deploy/, adding only what an installation must know: the CA, and where the Service is. */
-async function applyDeploy(cluster: Cluster, port: number, ca: string): Promise<void> {
-  const read = (file: string): string => readFileSync(join(root, 'deploy', file), 'utf8')
-  for (const file of ['manifests/namespace.yaml', 'crds/trustroots.yaml', 'manifests/rbac.yaml'])
-    await applied(cluster, ['apply', '-f', '-'], read(file))
-  await applied(cluster, ['apply', '-f', '-'], clusterImagePolicies('None'))
-  const manifests = ['manifests/service.yaml', 'manifests/webhooks.yaml'].flatMap((file) =>
-    parseAllDocuments(read(file)).map((d) => d.toJS() as Manifest),
-  )
-  for (const manifest of manifests) {
-    if (manifest.kind === 'Service') manifest.spec = { ...manifest.spec, clusterIP: WEBHOOK_ADDRESS, ports: [{ port }] }
-    for (const { clientConfig } of manifest.webhooks ?? []) {
-      clientConfig.caBundle = Buffer.from(ca).toString('base64')
-      clientConfig.service.port = port
-    }
+/** The Service has its address where the API server of the session can reach it, and the port that was free there. */
+function placed({ kind, spec }: Manifest, port: number): object {
+  return kind === 'Service' ? { spec: { ...spec, ipFamilyPolicy: 'SingleStack', clusterIP: WEBHOOK_ADDRESS, ports: [{ port }] } } : {}
+}
+
+/** Wherever a webhook is said to be behind the Service, it is at its port. */
+function withPort(value: unknown, port: number): unknown {
+  if (Array.isArray(value)) return value.map((item) => withPort(item, port))
+  if (typeof value !== 'object' || value === null) return value
+  const fields = Object.entries(value).map(([name, field]) => [name, withPort(field, port)] as const)
+  const changed = Object.fromEntries(fields)
+  const { clientConfig } = changed as { clientConfig?: { service?: object } }
+  return clientConfig?.service ? { ...changed, clientConfig: { ...clientConfig, service: { ...clientConfig.service, port } } } : changed
+}
+
+/** Waits until the replicas have told the API server whom to trust. */
+async function untilTold(cluster: Cluster): Promise<void> {
+  const of = 'mutatingwebhookconfigurations,validatingwebhookconfigurations'
+  const patience = Date.now() + 30_000
+  for (;;) {
+    const told = await applied(cluster, ['get', of, '-o', 'jsonpath={range .items[*]}{.webhooks[0].clientConfig.caBundle}{"\\n"}{end}'])
+    if (told.split('\n').filter((line) => line !== '').length === 4) return
+    if (Date.now() > patience) throw new Error('the API server was never told of the CA')
+    await new Promise((resolve) => setTimeout(resolve, 100))
   }
-  await applied(cluster, ['wait', '--for=condition=Established', '--timeout=30s', 'crd/clusterimagepolicies.policy.sigstore.dev'])
-  await applied(cluster, ['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items: manifests }))
 }
 
 /** A registry that is there and refuses everyone, as one does whose credentials are missing. */

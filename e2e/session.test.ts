@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
+import { renewed } from '../programs/webhook/certificate.ts'
 import { applied } from './cluster.ts'
-import { type Installed, install } from './installed.ts'
+import { SECRETS, documented } from './documented.ts'
+import { type Installed, type Way, install } from './installed.ts'
 import { leftOutWithout, partsIfPresent } from './parts.ts'
 
 const needed = ['kube-apiserver', 'etcd', 'kubectl', 'registry', 'cosign2', 'cosign3', 'helm'] as const
@@ -17,12 +19,17 @@ const DENIED = 'Error from server (BadRequest): admission webhook "policy.sigsto
 const COSIGN = 'gcr.io/projectsigstore/cosign'
 const IN_FORCE = 1000 // ms after a change within which it must be in force
 
-suite('the session: the product documentation’s own check, on real parts', { skip, timeout: 180_000 }, () => {
+for (const way of ['the chart', 'kubectl apply -k'] as const)
+  suite(`the session: the product documentation’s own check, on real parts, installed by ${way}`, { skip, timeout: 180_000 }, () =>
+    held(way),
+  )
+
+function held(way: Way): void {
   let session: Installed
   before(async () => {
     const parts = partsIfPresent(needed)
     assert.ok(parts)
-    session = await install(parts)
+    session = await install(parts, way)
   })
   after(() => session?.stop())
 
@@ -269,6 +276,120 @@ suite('the session: the product documentation’s own check, on real parts', { s
     })
   })
 
+  suite('policies are asked about, and say what became of them', () => {
+    const json = async <T>(line: string): Promise<T> => JSON.parse((await kubectl(`get ${line} -o json`)).stdout) as T
+    type Status = { status?: { observedGeneration: number; conditions: { type: string; status: string; message?: string }[] } }
+    const ready = async (name: string) => {
+      const { status } = await json<Status>(`cip ${name}`)
+      return status?.conditions.find((c) => c.type === 'Ready')
+    }
+    const until = async (what: string, isSo: () => Promise<boolean>): Promise<void> => {
+      const patience = Date.now() + 20_000
+      while (!(await isSo())) {
+        assert.ok(Date.now() < patience, what)
+        await wait(100)
+      }
+    }
+
+    test('a policy that is wrong is refused with the specified text, what another leaves out is filled in', async () => {
+      const refused = await kubectl('apply -f -', JSON.stringify(policy('wrong', ['['], [{ static: { action: 'pass' } }])))
+      assert.equal(refused.code, 1)
+      assert.match(
+        refused.stderr,
+        /admission webhook "validating\.clusterimagepolicy\.sigstore\.dev" denied the request: validation failed: invalid value: \[: spec\.images\[0\]\.glob/,
+      )
+      await apply(policy('bare', ['registry.example.org/bare/*'], [{ static: { action: 'pass' } }]))
+      const { spec } = await json<{ spec: { mode: string; authorities: { name: string }[] } }>('cip bare')
+      assert.deepEqual([spec.mode, spec.authorities[0]?.name], ['enforce', 'authority-0'])
+      await until('it is ready', async () => (await ready('bare'))?.status === 'True')
+    })
+
+    test('a policy whose Secret is missing says so, and an event does; with the Secret it is ready', async () => {
+      await apply(policy('waiting', ['registry.example.org/waiting/*'], [{ key: { secretRef: { name: 'waited-for' } } }]))
+      await until('it says so', async () => (await ready('waiting'))?.status === 'False')
+      assert.equal((await ready('waiting'))?.message, 'secret "waited-for" not found')
+      await until('an event says so', async () =>
+        (await kubectl('describe cip waiting')).stdout.includes('InliningKeysFailed') ? true : false,
+      )
+      await apply({
+        apiVersion: 'v1',
+        kind: 'Secret',
+        metadata: { name: 'waited-for', namespace: 'cosign-system' },
+        stringData: { 'cosign.pub': session.keys.ours.pem },
+      })
+      await succeeds('wait --for=condition=Ready --timeout=20s cip/waiting', 'clusterimagepolicy.policy.sigstore.dev/waiting condition met')
+      assert.equal((await json<{ status: { annotations: { keys: string } } }>('cip waiting')).status.annotations.keys, '1')
+    })
+
+    test('a policy with a finalizer of the sigstore policy controller can be deleted', async () => {
+      const finalizers = ['clusterimagepolicies.policy.sigstore.dev']
+      const held = policy('held', ['registry.example.org/held/*'], [{ static: { action: 'pass' } }])
+      await apply({ ...held, metadata: { name: 'held', finalizers } })
+      await succeeds('delete cip held --timeout=20s', 'clusterimagepolicy.policy.sigstore.dev "held" deleted')
+    })
+
+    test('the ReplicaSet whose Pod is refused is told why', async () => {
+      const owner = {
+        apiVersion: 'apps/v1',
+        kind: 'ReplicaSet',
+        name: 'web-1',
+        uid: '00000000-0000-0000-0000-000000000001',
+        controller: true,
+      }
+      const pod = {
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: { generateName: 'web-1-', namespace: NAMESPACE, ownerReferences: [owner] },
+        spec: { containers: [{ name: 'a', image: 'busybox' }] },
+      }
+      assert.equal((await kubectl('create -f -', JSON.stringify(pod))).code, 1)
+      await until('it is told', async () => {
+        const events = await kubectl(
+          `get events -n ${NAMESPACE} --field-selector involvedObject.kind=ReplicaSet -o jsonpath={.items[*].message}`,
+        )
+        return /^Pod my-secure-namespace\/web-1-\w*: validation failed: no matching policies: /.test(events.stdout)
+      })
+    })
+
+    test('the configurations belong to the namespace of the controller and have their rules', async () => {
+      const { metadata } = await json<{ metadata: { uid: string } }>('namespace cosign-system')
+      type Configuration = { metadata: { name: string; ownerReferences?: { uid: string }[] }; webhooks: { rules: object[] }[] }
+      const { items } = await json<{ items: Configuration[] }>('validatingwebhookconfigurations,mutatingwebhookconfigurations')
+      assert.equal(items.length, 4)
+      for (const item of items) {
+        assert.deepEqual(
+          [item.metadata.ownerReferences?.map((o) => o.uid), item.webhooks[0]?.rules.length],
+          [[metadata.uid], item.metadata.name === 'policy.sigstore.dev' ? 3 : 2],
+        )
+      }
+    })
+
+    test('every example of the product documentation is accepted, and is ready where what it names is there', async () => {
+      const secret = (name: string, entry: string, text: string, type = 'Opaque') => ({
+        apiVersion: 'v1',
+        kind: 'Secret',
+        type,
+        metadata: { name, namespace: 'cosign-system' },
+        stringData: { [entry]: text },
+      })
+      const certificate = (await renewed(undefined, ['fulcio.example.com'], new Date())).ca
+      await apply(secret(SECRETS.key, 'cosign.pub', session.keys.ours.pem))
+      await apply(secret(SECRETS.certificate, 'fulcio.pem', certificate))
+      await apply(secret(SECRETS.pull, '.dockerconfigjson', '{"auths":{}}', 'kubernetes.io/dockerconfigjson'))
+      const examples = documented({ key: session.keys.ours.pem, certificate })
+      for (const version of ['v1alpha1', 'v1beta1'])
+        for (const { name, spec } of examples) {
+          const manifest = { apiVersion: `policy.sigstore.dev/${version}`, kind: 'ClusterImagePolicy', metadata: { name }, spec }
+          const said = await kubectl('apply -f -', JSON.stringify(manifest))
+          assert.equal(said.code, 0, `${name} ${version}: ${said.stderr}`)
+        }
+      for (const { name, isReady } of examples) await until(name, async () => (await ready(name))?.status === (isReady ? 'True' : 'False'))
+      const kept = await json<{ items: { metadata: { name: string } }[] }>('cip')
+      assert.ok(examples.every(({ name }) => kept.items.some((i) => i.metadata.name === name)))
+      await applied(session.cluster, ['delete', 'cip', ...examples.map(({ name }) => name)])
+    })
+  })
+
   test('the controller has the rights that it needs and no more', async () => {
     const asController = (line: string) => kubectl(`--kubeconfig=${session.kubeconfig} ${line}`)
     for (const line of [
@@ -299,7 +420,7 @@ suite('the session: the product documentation’s own check, on real parts', { s
     while ((await runs('gone')).code === 0) assert.ok(Date.now() < patience, 'the deletion of the policy never arrived')
     assert.match((await runs('gone')).stderr, /no matching policies/)
   })
-})
+}
 
 function policy(name: string, globs: readonly string[], authorities: readonly object[]): object {
   return {

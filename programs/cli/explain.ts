@@ -7,6 +7,7 @@ import type { Access, Admission, Surroundings } from '../../src/admit.ts'
 import { mutate, validate } from '../../src/admit.ts'
 import type { Json } from '../../src/image/json.ts'
 import { isJsonObject } from '../../src/image/json.ts'
+import type { Repository } from '../../src/image/reference.ts'
 import { readReference } from '../../src/image/reference.ts'
 import { compile, nothingKnown } from '../../src/policy/compile.ts'
 import type { Snapshot } from '../../src/policy/compile.ts'
@@ -15,6 +16,7 @@ import { allOf } from '../../src/verdict/decision.ts'
 import { errorText, warningLines } from '../../src/verdict/diagnostic.ts'
 import { enforce } from '../../src/verdict/enforce.ts'
 import { coloured, explain as explainTree, explained, plain, printable } from '../../src/verdict/explain.ts'
+import type { CredentialAttempt } from '../../src/world/authentication.ts'
 import { readDocuments } from '../../src/world/documents.ts'
 import { readText } from '../../src/world/files.ts'
 import { readManifests } from '../../src/world/manifests.ts'
@@ -40,7 +42,8 @@ export async function explain(settings: Settings, files: readonly string[]): Pro
   try {
     const log = openLog({ level: 'warn', format: settings.logFormat ?? 'text', to: 'stderr' })
     const cluster = await readManifests(settings.manifests, { systemNamespace: settings.systemNamespace, log })
-    const registry = await openRegistry(settings, uncounted, process.env)
+    const tried = new Tried()
+    const registry = await openRegistry(settings, uncounted, process.env, { told: (place, attempts) => tried.add(place, attempts) })
     const identity = await openIdentity(process.env, log, uncounted)
     const outside = await fetchOutside(settings, cluster, registry, identity.cloud)
     const snapshot = compile(cluster.objects(), settings.systemNamespace, nothingKnown, outside)
@@ -58,7 +61,7 @@ export async function explain(settings: Settings, files: readonly string[]): Pro
       identity,
     )
     try {
-      return tell(await ask(review, image, snapshot, thorough(around)), settings)
+      return tell(await ask(review, image, snapshot, thorough(around)), tried.places(), settings)
     } finally {
       await Promise.all([registry.close(), identity.close()])
     }
@@ -117,20 +120,57 @@ function ruling(admission: Admission, wanted: string | undefined, review: Review
   }
 }
 
-function tell({ admitted, text, warnings, resolved, decision }: Answered, settings: Settings): number {
+function tell({ admitted, text, warnings, resolved, decision }: Answered, credentials: readonly TriedPlace[], settings: Settings): number {
   const status = admitted ? ADMITTED : REFUSED
   if (settings.json) {
     const tree = decision && explained(decision)
-    process.stdout.write(`${JSON.stringify({ admitted, ...(text === '' ? {} : { message: text }), warnings, resolved, decision: tree })}\n`)
+    const message = text === '' ? {} : { message: text }
+    process.stdout.write(`${JSON.stringify({ admitted, ...message, warnings, resolved, credentials, decision: tree })}\n`)
     return status
   }
   const colours = process.stdout.isTTY && !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb'
   const palette = colours ? coloured : plain
   for (const { written, now } of resolved) process.stdout.write(`${written} is now ${now}\n`)
   if (decision) process.stdout.write(`${explainTree(decision, palette)}\n`)
+  for (const { place, attempts } of credentials)
+    process.stdout.write(`${printable(`credentials for ${place}: ${attempts.map(wordsOf).join('; ')}`)}\n`)
   for (const warning of warnings) process.stdout.write(`${palette.unknown('warning')}: ${printable(warning)}\n`)
   process.stdout.write(`${admitted ? palette.pass('admitted') : palette.fail('refused')}${text === '' ? '' : `: ${printable(text)}`}\n`)
   return status
+}
+
+type TriedPlace = { readonly place: string; readonly attempts: readonly CredentialAttempt[] }
+
+/** Which credentials each repository was read with, and what became of those tried before: those that whoever runs the webhook may have to mend. */
+class Tried {
+  readonly #places = new Map<string, readonly CredentialAttempt[]>()
+
+  /** The first question tells most: later ones begin with what worked. */
+  add({ registry, repository }: Repository, attempts: readonly CredentialAttempt[]): void {
+    const place = `${registry}/${repository}`
+    const known = this.#places.get(place)
+    if (!known || known.length < attempts.length) this.#places.set(place, attempts)
+  }
+
+  /** Without places that have no credentials but anonymous. */
+  places(): readonly TriedPlace[] {
+    return [...this.#places].flatMap(([place, attempts]) =>
+      attempts.some(({ source }) => source !== 'anonymous') ? [{ place, attempts }] : [],
+    )
+  }
+}
+
+function wordsOf({ source, became, why }: CredentialAttempt): string {
+  switch (became) {
+    case 'taken':
+      return `${source} was taken`
+    case 'refused':
+      return `${source} was refused`
+    case 'withheld':
+      return `${source} was passed over (${why ?? ''})`
+    case 'unanswered':
+      return `${source} had no answer`
+  }
 }
 
 /** Surroundings in which nothing is taken from memory, and all evidence is waited for: the webhook stops at the first proof, an explanation goes on. */

@@ -51,8 +51,17 @@ export async function serve(settings: Settings, notes: readonly Note[]): Promise
   }
   const { registry, identity, followed } = outside
   const controller =
-    cluster.api && new Controller({ api: cluster.api, cluster, settings, log, metrics, tell: () => tellOf(followed.trust.statuses()) })
+    cluster.api &&
+    new Controller({
+      api: cluster.api,
+      cluster,
+      settings,
+      log,
+      metrics,
+      tell: () => tellOf(followed.trust.statuses(), followed.kms.statuses()),
+    })
   followed.trust.onStatus(() => controller?.look())
+  followed.kms.onStatus(() => controller?.look())
   const snapshot = followPolicies(cluster, followed.outside, settings.systemNamespace, log, metrics, (now, objects) =>
     controller?.compiled(now, objects),
   )
@@ -131,7 +140,7 @@ async function openOutside(
   pressure: Pressure,
 ): Promise<{ readonly registry: Registry; readonly identity: Identity; readonly followed: FollowedOutside } | string> {
   try {
-    const registry = await openRegistry(settings, metrics, process.env, () => pressure.level() === 'critical')
+    const registry = await openRegistry(settings, metrics, process.env, { isShort: () => pressure.level() === 'critical' })
     const identity = await openIdentity(process.env, log, metrics)
     return { registry, identity, followed: await followOutside(settings, cluster, registry, identity.cloud, log, metrics) }
   } catch (error) {

@@ -9,6 +9,7 @@ import type { Metrics } from '../../src/world/metrics.ts'
 import { NO_CREDENTIALS } from '../../src/world/own-credentials.ts'
 import type { PressureLevel } from '../../src/world/pressure.ts'
 import { WorldRegistrar } from '../../src/world/registrar.ts'
+import type { RegistryOptions } from '../../src/world/registry.ts'
 import { Registry, registryOptions } from '../../src/world/registry.ts'
 import { WorldAround } from '../../src/world/surroundings.ts'
 import type { Settings } from '../cli/options.ts'
@@ -22,9 +23,9 @@ export async function openRegistry(
   settings: Settings,
   metrics: Metrics,
   environment: Readonly<Record<string, string | undefined>>,
-  isShort: () => boolean = () => false,
+  more: Pick<RegistryOptions, 'isShort' | 'told'> = {},
 ): Promise<Registry> {
-  return new Registry({ ...(await registryOptions(settings, environment, metrics)), isShort })
+  return new Registry({ ...(await registryOptions(settings, environment, metrics)), ...more })
 }
 
 /**

@@ -3,7 +3,7 @@ import type { VerifiedStatement } from '../sigstore/attestation.ts'
 import { verifyAttestation } from '../sigstore/attestation.ts'
 import type { Found, SignatureEvidence } from '../sigstore/evidence.ts'
 import type { LogEntry } from '../sigstore/log-entry.ts'
-import type { Refused, Signer } from '../sigstore/signature.ts'
+import type { Note, Refused, Signer } from '../sigstore/signature.ts'
 import { verifySignature } from '../sigstore/signature.ts'
 import type { Terms } from '../sigstore/terms.ts'
 import type { Decision, Question } from '../verdict/decision.ts'
@@ -246,8 +246,8 @@ function questionOf({ form, manifest, layer }: SignatureEvidence): Question {
 async function signatureDecision(judgement: Judgement, signature: SignatureEvidence, demands: readonly Demand[]): Promise<Decision> {
   const parts: Decision[] = []
   for (const demand of demands) {
-    const { decision } = await once(judgement, signature, demand, 'signed', (terms, evidence) => {
-      const answer = verifySignature(evidence, judgement.image.digest, terms, judgement.at)
+    const { decision } = await once(judgement, signature, demand, 'signed', (terms, evidence, note) => {
+      const answer = verifySignature(evidence, judgement.image.digest, terms, judgement.at, note)
       if (!answer.ok) return answer
       const { signer, until } = answer.signature
       return { ok: true, reason: signedBy(signer), until }
@@ -259,8 +259,8 @@ async function signatureDecision(judgement: Judgement, signature: SignatureEvide
 }
 
 function attestationDecision(judgement: Judgement, attestation: SignatureEvidence, demand: Demand): Promise<Verified> {
-  return once(judgement, attestation, demand, 'attested', (terms, evidence) => {
-    const answer = verifyAttestation(evidence, judgement.image.digest, terms, 'any', judgement.at)
+  return once(judgement, attestation, demand, 'attested', (terms, evidence, note) => {
+    const answer = verifyAttestation(evidence, judgement.image.digest, terms, 'any', judgement.at, note)
     if (!answer.ok) return answer
     const { statement } = answer
     return { ok: true, reason: attestedBy(statement.signer, statement.statement.predicateType), until: statement.until, statement }
@@ -268,7 +268,7 @@ function attestationDecision(judgement: Judgement, attestation: SignatureEvidenc
 }
 
 type Passed = { readonly ok: true; readonly reason: Reason; readonly until: number | undefined; readonly statement?: VerifiedStatement }
-type Verify = (terms: Terms, evidence: SignatureEvidence) => Passed | Refused
+type Verify = (terms: Terms, evidence: SignatureEvidence, note: Note) => Passed | Refused
 
 /** Each piece of evidence is verified once by each demand, and once more when a log was searched for its entry. */
 async function once(
@@ -283,18 +283,41 @@ async function once(
   const before = byDemand.get(demand)
   if (before) return before
   const question: Question = { about: 'check', check: `${demand.signer} ${what} this digest` }
-  const answer = withSearch(judgement, demand[evidence.form], evidence, verify)
+  let steps: Reason[] = []
+  const answer = withSearch(judgement, demand[evidence.form], evidence, (terms, searched) => {
+    steps = []
+    return verify(terms, searched, (step) => steps.push(step))
+  })
   await judgement.turn()
   if (answer === 'under way') return { decision: because(question, { code: 'deadline' }) }
   const statement = answer.ok ? answer.statement : undefined
-  const verified = { decision: because(question, answer.reason), ...(statement && { statement }) }
+  const last = because(question, answer.reason)
+  const stood = steps.map((step) => because({ about: 'check', check: CHECKS[step.code] ?? 'it stands' }, step))
+  // A key has nothing to explain but its signature.
+  const decision = stood.length > 1 ? allOf(question, [...stood, last], answer.reason) : last
+  const verified = { decision, ...(statement && { statement }) }
   if (answer.ok) restOn(judgement, answer.until)
   byDemand.set(demand, verified)
   return verified
 }
 
+/** What each step of a verification asked. */
+const CHECKS: { readonly [code in Code]?: string } = {
+  'timestamp-verified': 'a timestamp says when it was made',
+  'log-entry-verified': 'a transparency log has it',
+  'certificate-trusted': 'the certificate is of an authority that is trusted',
+  'identity-matches': 'the certificate names an identity of the policy',
+  'certificate-logged': 'the certificate is in certificate transparency logs',
+  'signature-intact': 'the signature stands',
+}
+
 /** Where only a log entry is missing, and the log can be searched for it: what the search found, once it has. */
-function withSearch(judgement: Judgement, terms: Terms, evidence: SignatureEvidence, verify: Verify): Passed | Refused | 'under way' {
+function withSearch(
+  judgement: Judgement,
+  terms: Terms,
+  evidence: SignatureEvidence,
+  verify: (terms: Terms, evidence: SignatureEvidence) => Passed | Refused,
+): Passed | Refused | 'under way' {
   const answer = verify(terms, evidence)
   const url = terms.log === 'ignored' ? undefined : terms.log.search
   if (answer.ok || !answer.search || url === undefined) return answer

@@ -11,7 +11,7 @@ import { verifySignedStatement } from './signed-statement.ts'
 import type { Statement } from './statement.ts'
 import type { Terms } from './terms.ts'
 import { annotated, bundled } from './verification-material.ts'
-import type { Refused, Signer } from './verification.ts'
+import type { Note, Refused, Signer } from './verification.ts'
 
 // Not exported, and not in JSON: nothing but this file can make a value that carries it.
 const verified: unique symbol = Symbol('verified')
@@ -50,6 +50,7 @@ export function verifyAttestation(
   terms: Terms,
   predicateTypes: PredicateTypes,
   at: number,
+  note?: Note,
 ): AttestationVerification
 export function verifyAttestation(evidence: AttestationEvidence, digest: Digest, key: PublicKey, at?: number): AttestationVerification
 export function verifyAttestation(
@@ -58,13 +59,14 @@ export function verifyAttestation(
   terms: Terms | PublicKey,
   types?: PredicateTypes | number,
   now?: number,
+  note?: Note,
 ): AttestationVerification {
   const predicateTypes = typeof types === 'number' || types === undefined ? 'any' : types
   const at = (typeof types === 'number' ? types : now) ?? NaN
   const demanded = 'signer' in terms ? terms : termsOf(terms)
   const read = evidence.form === 'annotations' ? layerOf(evidence, digest) : bundleOf(evidence, digest, demanded)
   if (!read.ok) return read
-  const verdict = verifySignedStatement(read.value, demanded, at)
+  const verdict = verifySignedStatement(read.value, demanded, at, note)
   if (!verdict.ok) return verdict
   const { signer, statement, times, until } = verdict
   const { predicateType } = statement

@@ -14,10 +14,10 @@ import { MAX_PAYLOAD_BYTES, readPayload } from './payload.ts'
 import { verifySignedStatement } from './signed-statement.ts'
 import type { Terms } from './terms.ts'
 import { annotated, bundled } from './verification-material.ts'
-import type { Refused, Signer, Verdict } from './verification.ts'
+import type { Note, Refused, Signer, Verdict } from './verification.ts'
 import { verifySigned } from './verification.ts'
 
-export type { LogSearch, Refused, Signer } from './verification.ts'
+export type { LogSearch, Note, Refused, Signer } from './verification.ts'
 
 const MAX_SIGNATURE_CHARACTERS = 16 * 1024 // base64 of the longest signature, RSA of 16384 bits, has 2732
 
@@ -51,15 +51,21 @@ export type Verification = { readonly ok: true; readonly signature: VerifiedSign
  * of 7.5 for a bundle with a certificate. Nothing of a payload or statement is read before its signature stands. Whom to believe comes from the
  * terms alone: keys, key ids and certificates in the evidence never verify anything by themselves. `at` is now, in ms since 1970: certificates
  * are checked against it where nothing proves when the signature was made. Where only a log entry is missing that may be searched for, the refusal
- * carries `search`. Synchronous, about 0.1 ms by key and 1 ms by certificate; never throws.
+ * carries `search`. `note` is told of each step that stands. Synchronous, about 0.1 ms by key and 1 ms by certificate; never throws.
  */
-export function verifySignature(evidence: SignatureEvidence, digest: Digest, terms: Terms | PublicKey, at: number = NaN): Verification {
+export function verifySignature(
+  evidence: SignatureEvidence,
+  digest: Digest,
+  terms: Terms | PublicKey,
+  at: number = NaN,
+  note?: Note,
+): Verification {
   const demanded = 'signer' in terms ? terms : termsOf(terms)
   switch (evidence.form) {
     case 'annotations':
-      return verifyAnnotations(evidence, digest, demanded, at)
+      return verifyAnnotations(evidence, digest, demanded, at, note)
     case 'bundle':
-      return verifyBundle(evidence, digest, demanded, at)
+      return verifyBundle(evidence, digest, demanded, at, note)
   }
 }
 
@@ -68,7 +74,13 @@ export function termsOf(key: PublicKey): Terms {
   return { signer: { by: 'key', key }, log: 'ignored', time: 'ignored', hash: key.id }
 }
 
-function verifyAnnotations(evidence: SignatureEvidence & { form: 'annotations' }, digest: Digest, terms: Terms, at: number): Verification {
+function verifyAnnotations(
+  evidence: SignatureEvidence & { form: 'annotations' },
+  digest: Digest,
+  terms: Terms,
+  at: number,
+  note?: Note,
+): Verification {
   const { annotations, payload } = evidence
   const signature = readSignature(evidence)
   if (!signature.ok) return signature
@@ -96,6 +108,7 @@ function verifyAnnotations(evidence: SignatureEvidence & { form: 'annotations' }
     },
     terms,
     at,
+    note,
   )
   if (!verdict.ok) return verdict
   return verifiedBy(verdict, evidence, digest, claim?.ok ? claim.value.annotations : {})
@@ -115,7 +128,13 @@ function readSignature({ annotations, payload }: SignatureEvidence & { form: 'an
   return signature.ok ? { ok: true, value: signature.bytes } : malformed(signature.detail)
 }
 
-function verifyBundle(evidence: SignatureEvidence & { form: 'bundle' }, digest: Digest, terms: Terms, at: number): Verification {
+function verifyBundle(
+  evidence: SignatureEvidence & { form: 'bundle' },
+  digest: Digest,
+  terms: Terms,
+  at: number,
+  note?: Note,
+): Verification {
   if (!(evidence.bytes instanceof Uint8Array)) return refused(evidence.bytes)
   const bundle = readBundle(evidence.bytes)
   if (!bundle.ok) return bundle
@@ -136,6 +155,7 @@ function verifyBundle(evidence: SignatureEvidence & { form: 'bundle' }, digest: 
     },
     terms,
     at,
+    note,
   )
   if (!verdict.ok) return verdict
   const { predicateType } = verdict.statement

@@ -7,7 +7,7 @@ import type { Statement } from './statement.ts'
 import { isAbout, readStatement } from './statement.ts'
 import type { Terms } from './terms.ts'
 import type { Material } from './verification-material.ts'
-import type { Refused, Verdict } from './verification.ts'
+import type { Note, Refused, Verdict } from './verification.ts'
 import { verifySigned } from './verification.ts'
 
 /** A DSSE envelope, what lies beside it, and what it must be about. Nobody believes any of it. */
@@ -28,7 +28,7 @@ export type StatementVerdict = (Verdict & { readonly statement: Statement }) | R
  * Whether a statement is signed as `terms` demand and is about `digest`. Nothing of it is read before its signature stands; of which type
  * it may be is for others to say.
  */
-export function verifySignedStatement(of: SignedStatement, terms: Terms, at: number): StatementVerdict {
+export function verifySignedStatement(of: SignedStatement, terms: Terms, at: number, note?: Note): StatementVerdict {
   const { envelope, material, json } = of
   const isBundleOfCertificate = material.form === 'bundle' && terms.signer.by === 'certificate'
   let statement: Read<Statement> | undefined
@@ -56,6 +56,7 @@ export function verifySignedStatement(of: SignedStatement, terms: Terms, at: num
     },
     terms,
     at,
+    note,
   )
   if (!verdict.ok) return verdict
   if (!statement?.ok) throw new Error('a statement stands that was not read')

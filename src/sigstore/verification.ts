@@ -71,22 +71,29 @@ export type Verdict = {
   readonly until: number | undefined
 }
 
+/** Told of each step that stands, with what was found: for an explanation, which also wants to know how far a refused signature came. */
+export type Note = (step: Reason) => void
+
 /**
  * Whether a signature is what `terms` demand, and if not, why: the steps of specification 7.3 in their order, for both forms. Whatever came
  * with it is believed only through a key, an authority or a log of the terms. `at` is now, in ms since 1970. Synchronous, about 1 ms; never throws.
  */
-export function verifySigned(signed: Signed, terms: Terms, at: number): Verdict | Refused {
+export function verifySigned(signed: Signed, terms: Terms, at: number, note: Note = () => undefined): Verdict | Refused {
   const signer = signerOf(signed, terms.signer)
   const signature = signer.ok ? signed.signatureBy(signer.value.key) : signer
 
   const stamps = signedTimes(signed, terms)
   if (!stamps.ok) return stamps
+  for (const time of stamps.value) note({ code: 'timestamp-verified', at: rfc3339(time.at) })
   const logged = loggedTimes(signed, terms, signer, signature.ok ? signature.value : signed.anySignature, stamps.value, at)
   if (!logged.ok) return logged
+  for (const { logId, index, at: time } of logged.value.entries)
+    note({ code: 'log-entry-verified', log: logId.slice(0, 16), index, at: time === undefined ? undefined : rfc3339(time) })
   if (!signer.ok) return signer
-  const path = terms.signer.by === 'certificate' ? verifyCertificate(signer.value, terms.signer, signed.form) : undefined
+  const path = terms.signer.by === 'certificate' ? verifyCertificate(signer.value, terms.signer, signed.form, note) : undefined
   if (path?.ok === false) return path
   if (!signature.ok) return signature
+  note({ code: 'signature-intact' })
   const unclaimed = signed.whyNotClaimed()
   if (unclaimed) return refused(unclaimed)
 
@@ -194,7 +201,12 @@ function noTimestamp({ form }: Signed): Read<never> {
 // — step 2: the transparency log
 
 /** `stamps`: those of step 1, or what had to be asked for because a log gave no time. */
-type LoggedTimes = { readonly stamps: readonly Time[]; readonly times: readonly Time[]; readonly until: number | undefined }
+type LoggedTimes = {
+  readonly stamps: readonly Time[]
+  readonly times: readonly Time[]
+  readonly entries: Entries
+  readonly until: number | undefined
+}
 
 function loggedTimes(
   signed: Signed,
@@ -204,7 +216,7 @@ function loggedTimes(
   stamps: readonly Time[],
   at: number,
 ): { readonly ok: true; readonly value: LoggedTimes } | Refused {
-  if (log === 'ignored') return { ok: true, value: { stamps, times: [], until: undefined } }
+  if (log === 'ignored') return { ok: true, value: { stamps, times: [], entries: [], until: undefined } }
   if ('code' in log.keys) return refused(log.keys)
   // Without a certificate there is nothing that an entry could be about.
   if (!signer.ok) return signed.entries.length > 0 ? signer : missing(signed, undefined)
@@ -236,7 +248,7 @@ function inService(entries: Entries, { stamps, times }: Pick<LoggedTimes, 'stamp
     return refused(form === 'bundle' ? { code: 'log-inclusion-failed', detail } : { code: 'log-entry-missing', detail })
   }
   const until = proven.length > 0 ? undefined : earliest(timeless.map((entry) => entry.until))
-  return { ok: true, value: { stamps, times, until } }
+  return { ok: true, value: { stamps, times, entries, until } }
 }
 
 type Abouts = readonly [Logged, ...Logged[]]
@@ -329,17 +341,23 @@ function verifyCertificate(
   { certificate, links }: Named,
   terms: SignerTerms & { by: 'certificate' },
   form: Form,
+  note: Note,
 ): Read<CertificatePath> | undefined {
   if (!certificate) return undefined
   const facts = factsOf(certificate)
   const path = facts.ok ? findPath(certificate, links, terms.authorities, 'code-signing', facts.value.from) : facts
   if (!path.ok) return form === 'bundle' ? refused({ code: 'leaf-certificate-untrusted', detail: sentenceOf(path.reason) }) : path
+  note({ code: 'certificate-trusted', from: rfc3339(path.value.from), until: rfc3339(path.value.until) })
   const stranger = whyNotIdentity(certificate, terms.identities, form)
   if (stranger) return refused(stranger)
+  note({ code: 'identity-matches' })
   const logs = terms.certificateLogs
   if (logs === 'insecure-ignored') return path
   const unlogged = 'code' in logs ? logs : whySctsNotBelieved(path.value, logs)
-  if (!unlogged) return path
+  if (!unlogged) {
+    note({ code: 'certificate-logged' })
+    return path
+  }
   const isWorded = form === 'bundle' && !('code' in logs)
   return refused(isWorded ? { code: 'certificate-timestamps-too-few', detail: sentenceOf(unlogged) } : unlogged)
 }

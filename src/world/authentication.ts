@@ -33,6 +33,15 @@ export type Asked =
   | { readonly ok: true; readonly answer: Answer; readonly endpoint: Endpoint; readonly tried: readonly string[] }
   | { readonly ok: false; readonly reason: RegistryReason; readonly tried: readonly string[] }
 
+type WithoutTried<T> = T extends unknown ? Omit<T, 'tried'> : never
+
+/** What became of one credential, for people: never its content. `withheld`: it was not sent, and `why`; `unanswered`: there was no answer. */
+export type CredentialAttempt = {
+  readonly source: string
+  readonly became: 'taken' | 'refused' | 'withheld' | 'unanswered'
+  readonly why?: string
+}
+
 /** What is known of a registry's demand: a challenge, or that `/v2/` is open to everybody. `inside`: its scopes name repositories with the mirror's path. */
 type Demand = { readonly challenge: Challenge; readonly inside: boolean } | 'none'
 
@@ -61,30 +70,44 @@ export class Authentication {
   readonly #reached = new LRUCache<string, Endpoint>({ max: MAX_HOSTS })
   readonly #demands = new LRUCache<string, Demand>({ max: MAX_HOSTS, ttl: LEARNED_MS })
   readonly #scopes = new LRUCache<string, string>({ max: MAX_PLACES, ttl: LEARNED_MS })
+  readonly #told: (place: Repository, attempts: readonly CredentialAttempt[]) => void
   readonly #worked = new LRUCache<string, number>({ max: MAX_PLACES, ttl: LEARNED_MS })
 
-  constructor(transport: Transport, tokens: Tokens, mirrors: readonly Mirror[], insecure: readonly string[]) {
+  constructor(
+    transport: Transport,
+    tokens: Tokens,
+    mirrors: readonly Mirror[],
+    insecure: readonly string[],
+    told: (place: Repository, attempts: readonly CredentialAttempt[]) => void = () => {},
+  ) {
     this.#transport = transport
     this.#tokens = tokens
     this.#mirrors = mirrors
     this.#insecure = insecure
+    this.#told = told
   }
 
   async ask(question: Question, keychain: Keychain, signal: AbortSignal): Promise<Asked> {
+    const attempts: CredentialAttempt[] = []
+    const asked = await this.#ask(question, keychain, signal, attempts)
+    this.#told(question.place, attempts)
+    const tried = attempts.map(({ source, became, why }) => (became === 'withheld' ? `${source} (${why ?? ''})` : source))
+    return { ...asked, tried }
+  }
+
+  async #ask(question: Question, keychain: Keychain, signal: AbortSignal, attempts: CredentialAttempt[]): Promise<WithoutTried<Asked>> {
     const { registry, repository } = question.place
     const endpoints = endpointsOf(registry, this.#mirrors, this.#insecure)
-    if (endpoints.length === 0)
-      return { ok: false, reason: { code: 'registry-malformed', text: `could not parse registry: ${registry}` }, tried: [] }
+    if (endpoints.length === 0) return { ok: false, reason: { code: 'registry-malformed', text: `could not parse registry: ${registry}` } }
     const credentials = keychain.credentialsFor(registry, repository)
     const place = `${registry}/${repository} ${keychain.scope(registry, repository)}`
     const course: Course = { question, endpoints, signal, bare: undefined }
-    const tried: string[] = []
     let told: RegistryReason | undefined
     let unknown: string | undefined
     for (const credential of startingWith(credentials, this.#worked.get(place))) {
       const attempt = await this.#attempt(credential, course)
-      tried.push('withheld' in attempt ? `${credential.source} (${attempt.withheld})` : credential.source)
       if ('withheld' in attempt) {
+        attempts.push({ source: credential.source, became: 'withheld', why: attempt.withheld })
         if (attempt.isUnknown) unknown ??= `the credentials of ${credential.source} could not be had: ${attempt.withheld}`
         continue
       }
@@ -92,14 +115,18 @@ export class Authentication {
         // Some registries tell strangers that what they may not see is not there.
         if (attempt.answer.status === 404 && unknown !== undefined) {
           const text = `GET ${attempt.answer.target.shown}: ${unknown}`
-          return { ok: false, reason: { code: 'registry-credentials-unknown', text }, tried }
+          attempts.push({ source: credential.source, became: 'taken' })
+          return { ok: false, reason: { code: 'registry-credentials-unknown', text } }
         }
         this.#worked.set(place, credentials.indexOf(credential))
         const { answer, endpoint, isBare } = attempt
-        return { ok: true, answer, endpoint, tried: isBare ? [...tried.slice(0, -1), 'anonymous'] : tried }
+        attempts.push({ source: isBare ? 'anonymous' : credential.source, became: 'taken' })
+        return { ok: true, answer, endpoint }
       }
       const reason = 'answer' in attempt ? reasonOf(attempt.answer) : attempt.reason
-      if (!('answer' in attempt) && attempt.refused !== true) return { ok: false, reason, tried }
+      const isOpen = !('answer' in attempt) && attempt.refused !== true
+      attempts.push({ source: credential.source, became: isOpen ? 'unanswered' : 'refused' })
+      if (isOpen) return { ok: false, reason }
       if (credential.kind === 'asked') credential.refused()
       // The refusal of the last credential is told; that nobody may read it either only when there was no credential.
       if (told === undefined || credential.kind !== 'anonymous') told = reason
@@ -109,7 +136,6 @@ export class Authentication {
     return {
       ok: false,
       reason: told ?? (course.bare ? reasonOf(course.bare.answer) : { code: 'registry-refused', text: nothingSent }),
-      tried,
     }
   }
 

@@ -7,7 +7,7 @@ import type { Descriptor } from '../image/manifest.ts'
 import { MANIFEST_ACCEPT, readManifest } from '../image/manifest.ts'
 import type { Repository } from '../image/reference.ts'
 import { Authentication, reasonOf } from './authentication.ts'
-import type { Asked, Question } from './authentication.ts'
+import type { Asked, CredentialAttempt, Question } from './authentication.ts'
 import type { Endpoint, Mirror } from './endpoint.ts'
 import type { Fetched, Keychain } from './fetched.ts'
 import type { HostClass, Metrics, RegistryOutcome } from './metrics.ts'
@@ -43,6 +43,8 @@ export type RegistryOptions = {
   readonly isShort?: () => boolean
   /** Called once for every HTTP request, however it ended. */
   readonly count: (outcome: RegistryOutcome, host: HostClass) => void
+  /** Called once for every question, with what became of each credential that was tried. */
+  readonly told?: (place: Repository, attempts: readonly CredentialAttempt[]) => void
   /** How names become addresses; the system's resolver when absent. What it answers is still checked. */
   readonly lookup?: LookupFunction
 }
@@ -92,7 +94,8 @@ export class Registry {
 
   constructor(options: RegistryOptions) {
     this.#transport = new Transport(options)
-    this.#authentication = new Authentication(this.#transport, new Tokens(this.#transport), options.mirrors, options.insecureRegistries)
+    const { mirrors, insecureRegistries, told } = options
+    this.#authentication = new Authentication(this.#transport, new Tokens(this.#transport), mirrors, insecureRegistries, told)
   }
 
   /** A manifest or index under a digest or a tag, at most 4 MiB. Under a tag the digest is computed from the bytes (lesson 4). */

@@ -6,7 +6,7 @@ import type { Metadata, Refreshed } from './tuf.ts'
 
 const FIRST_PAUSE = 5_000 // ms before a refresh that failed is tried again, doubled each time: a mirror that fails is not asked by all at once
 const LONGEST_PAUSE = 15 * 60_000 // ms; soon enough to be back well before metadata of a day or a week expires
-const SOONEST = 60_000 // ms between two refreshes that succeed, however soon what they bring expires
+const SOONEST = 5_000 // ms between two refreshes that succeed, however soon what they bring expires
 const SOON = 30 * 24 * 60 * 60_000 // ms before an end at which it is told, where nothing is fetched that could put it off
 const LONGEST_TIMER = 2 ** 31 - 1 // ms; a longer one of Node.js ends at once
 

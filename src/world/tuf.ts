@@ -218,7 +218,7 @@ class Refresh {
     try {
       return await work()
     } catch (error) {
-      throw new Failed(`${what}: ${this.#fetcher.trouble ?? textOf(error)}`, step)
+      throw new Failed(`${what}: ${this.#fetcher.trouble ?? wordedAsKnown(textOf(error))}`, step)
     }
   }
 }
@@ -374,6 +374,15 @@ async function makeFolder(): Promise<string | undefined> {
 function failed(why: string, step: TufStep): Refreshed {
   const line = why.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ')
   return { ok: false, why: line.length > MAX_WHY ? `${line.slice(0, MAX_WHY)}…` : line, step }
+}
+
+/** What the client says of metadata, in the words of the client that users know, where those are known. */
+function wordedAsKnown(text: string): string {
+  const loading = 'failed to load metadata: tuf refresh failed: '
+  const [, role, got, want] = /^(\S+) was signed by (\d+)\/(\d+) keys$/.exec(text) ?? []
+  if (role !== undefined)
+    return `${loading}unsigned metadata error: Verifying ${role} failed, not enough signatures, got ${got}, want ${want}`
+  return text.endsWith('.json is expired') ? `${loading}expired metadata error: ${text.replace(/^Final/, 'final')}` : text
 }
 
 function textOf(error: unknown): string {

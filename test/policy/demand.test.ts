@@ -16,6 +16,7 @@ import { defaultSettings } from '../../src/policy/settings.ts'
 import { readPublicKey } from '../../src/trust/key.ts'
 import type { TrustMaterial } from '../../src/trust/material.ts'
 import { trustMaterial, readTrustedRoot } from '../../src/trust/trusted-root.ts'
+import type { Decision } from '../../src/verdict/decision.ts'
 import { about, Desk, pod } from '../desk.ts'
 
 const MINUTE = 60_000
@@ -346,6 +347,21 @@ describe('a keyless authority, from the registry to the answer', () => {
       authority: { ...logged, attestations, signatureFormat: 'bundle' },
     })
     assert.match(message, /: no valid bundles exist in registry$/)
+  })
+
+  test('a decision says each step that stood, in order, and where a refusal came', async () => {
+    const leaves = (of: Decision | undefined): readonly string[] =>
+      of === undefined ? [] : of.reason ? [of.reason.code] : of.parts.flatMap(leaves)
+    const steps = async (given: Case) => leaves((await judged({ form: 'annotations', ...given })).admission.decision)
+    const stood = ['log-entry-verified', 'certificate-trusted', 'identity-matches', 'certificate-logged', 'signature-intact']
+    assert.deepEqual(await steps({}), [...stood, 'identity-verified'])
+    assert.deepEqual(await steps({ signing: { broken: 'sct-missing' } }), [...stood.slice(0, 3), 'sct-missing', 'no-referrers'])
+    const stamped = { keyless: keyless(), rfc3161timestamp: { trustRootRef: 'tr' } }
+    assert.deepEqual(await steps({ authority: stamped, signing: { timestamp: true } }), [
+      'timestamp-verified',
+      ...stood.slice(1),
+      'identity-verified',
+    ])
   })
 
   test('url says nothing about whom to believe (Q33)', async () => {

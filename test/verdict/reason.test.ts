@@ -14,12 +14,18 @@ test('only a proven fact passes', () => {
   const passes = Object.entries(catalogue).filter(([, row]) => row.outcome === 'pass')
   assert.deepEqual(passes.map(([code]) => code).toSorted(), [
     'attested',
+    'certificate-logged',
+    'certificate-trusted',
     'identity-attested',
+    'identity-matches',
     'identity-verified',
+    'log-entry-verified',
     'nothing-to-check',
     'remembered',
+    'signature-intact',
     'signature-verified',
     'static-pass',
+    'timestamp-verified',
   ])
 })
 

@@ -51,7 +51,10 @@ test('what is wrong with a packed repository is said with how far one came', asy
   const expired = new TufRepository({ now, targets, expires: now - 1_000 })
   const problem = await registrar.whyNotRepository(rootOf(expired))
   assert.equal(problem?.step, 'client')
-  assert.match(problem?.text ?? '', /^failed to create TUF client: .*expired/)
+  const loading = 'failed to create TUF client: failed to load metadata: tuf refresh failed: '
+  assert.equal(problem?.text, `${loading}expired metadata error: final root.json is expired`)
+  const forged = await registrar.whyNotRepository(rootOf(new TufRepository({ now, targets, broken: 'timestamp-by-another-key' })))
+  assert.equal(forged?.text, `${loading}unsigned metadata error: Verifying timestamp failed, not enough signatures, got 0, want 1`)
   const empty = await registrar.whyNotRepository(rootOf(new TufRepository({ now, targets: {} })))
   assert.deepEqual(empty, { step: 'content', text: 'no certificate authorities found' })
 })

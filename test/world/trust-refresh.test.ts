@@ -124,10 +124,10 @@ test('a mirror that has nothing newer is asked more and more often as the end co
   refresh.start()
   for (let at = 0; at < 4 * HOUR; at += 10_000) await after(10_000)
   const pauses = asked.slice(1).map(({ at }, i) => at - (asked[i]?.at ?? 0))
-  assert.ok(pauses.length > 5 && pauses.length < 20, `${pauses.length}`)
+  assert.ok(pauses.length > 8 && pauses.length < 30, `${pauses.length}`)
   within(pauses[0], 1.5 * HOUR, 2.1 * HOUR)
   assert.ok(
-    pauses.every((pause) => pause >= 0.8 * MINUTE),
+    pauses.every((pause) => pause >= 4_000),
     pauses.join(' '),
   )
 })

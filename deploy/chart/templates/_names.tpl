@@ -26,10 +26,10 @@ annotations:
 {{- if .Values.certManager.enabled -}}
 {{- $_ := set $annotations "cert-manager.io/inject-ca-from" (printf "%s/%s" .Release.Namespace .Values.webhook.name) -}}
 {{- end -}}
-{{- with $annotations }}
+{{- with $annotations -}}
 annotations:
   {{- toYaml . | nindent 2 }}
-{{- end }}
+{{- end -}}
 {{- end -}}
 
 {{/* How the controller's Pods are known. Only this label: a Deployment of the sigstore policy controller has the same, so that it can be replaced in its place. */}}

@@ -1,12 +1,17 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createPublicKey } from 'node:crypto'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { Vault } from '../../../fakes/cloud/vault.ts'
+import { Internet } from '../../../fakes/internet.ts'
 import type { Put } from '../../../fakes/registry-content.ts'
 import { FakeRegistry } from '../../../fakes/registry.ts'
 import { makeSigner, signatureManifest, signOldForm } from '../../../fakes/signer.ts'
+import { Sigstore } from '../../../fakes/sigstore/sigstore.ts'
+import { trustedRootTarget, TufRepository } from '../../../fakes/sigstore/tuf.ts'
 
 const sealgate = join(import.meta.dirname, '../../../bin/sealgate')
 const signer = makeSigner()
@@ -165,3 +170,98 @@ for (const [name, args, said] of [
     assert.match(err, said)
   })
 }
+
+const sigstore = await Sigstore.create()
+const tuf = new TufRepository({ now: Date.now(), targets: trustedRootTarget(sigstore) })
+
+/** A policy that asks for a keyless signature, and the TrustRoot that it names. */
+async function keyless(name: string, mirror: string): Promise<string> {
+  const authority = { name: 'release', keyless: { trustRootRef: 'ours', identities: [{ issuerRegExp: '.*', subjectRegExp: '.*' }] } }
+  const withLog = { ...authority, ctlog: { url: 'https://rekor.sigstore.example', trustRootRef: 'ours' } }
+  const trustRoot = {
+    apiVersion: 'policy.sigstore.dev/v1alpha1',
+    kind: 'TrustRoot',
+    metadata: { name: 'ours' },
+    spec: { remote: { root: tuf.root().toString('base64'), mirror } },
+  }
+  await writeFile(join(folder, name), `${policy('keyless', 'registry.example/keyless**', withLog)}\n---\n${JSON.stringify(trustRoot)}`)
+  return name
+}
+
+test('whom a policy trusts is fetched from the TUF repository of its TrustRoot, through mirrors that are given', async () => {
+  const server = await tuf.serve()
+  const { digest } = fake.manifest('keyless', { schemaVersion: 2, layers: [] }, 'v1')
+  const { manifest, blobs, tag } = signatureManifest(digest, [sigstore.signImage({ digest, form: 'annotations' })])
+  for (const blob of blobs) fake.blob('keyless', blob.bytes)
+  fake.manifest('keyless', manifest.bytes, tag, manifest.mediaType)
+  const file = await keyless('tuf.yaml', 'https://tuf.example')
+  const told = await run([`registry.example/keyless@${digest}`, '--manifests', file, '--mirror', `tuf.example=${server.url}`])
+  assert.equal(told.status, 0, told.out + told.err)
+  const { url } = server
+  await server.close()
+  const refused = await run([`registry.example/keyless@${digest}`, '--manifests', file, '--mirror', `tuf.example=${url}`])
+  assert.equal(refused.status, 1)
+  assert.match(refused.out, /the trust root `ours` could not be fetched: failed to construct TUF client from remote: /)
+})
+
+test('what became of each credential is told, and nothing that is in it', async () => {
+  fake.protect('private/', { scheme: 'basic', username: 'token', password: 'ghp_secret' })
+  const secret = fake.manifest('private/app', { schemaVersion: 2, layers: [] }, 'v1')
+  const docker = join(folder, 'docker')
+  await mkdir(docker)
+  await writeFile(
+    join(docker, 'config.json'),
+    JSON.stringify({ auths: { 'ghcr.io': { username: 'token', password: 'old' } }, credsStore: 'absent' }),
+  )
+  await writeFile(join(folder, 'private.yaml'), policy('private', 'ghcr.io/private/**', key('release', signer)))
+  const env = { DOCKER_CONFIG: docker, GITHUB_TOKEN: 'ghp_secret' }
+  const args = ['--mirror', `ghcr.io=${fake.url},credentials`, '--manifests', 'private.yaml', `ghcr.io/private/app@${secret.digest}`]
+  const { out } = await run(args, env)
+  assert.match(
+    out,
+    /\ncredentials for ghcr\.io\/private\/app: docker-credential-absent was passed over \(it could not be run: ENOENT\); Docker config of the controller was refused; GitHub was taken\n/,
+  )
+  assert.ok(!out.includes('ghp_secret'))
+  const { credentials } = JSON.parse((await run([...args, '--json'], env)).out) as { credentials: readonly { place: string }[] }
+  assert.deepEqual(credentials, [
+    {
+      place: 'ghcr.io/private/app',
+      attempts: [
+        { source: 'docker-credential-absent', became: 'withheld', why: 'it could not be run: ENOENT' },
+        { source: 'Docker config of the controller', became: 'refused' },
+        { source: 'GitHub', became: 'taken' },
+      ],
+    },
+  ])
+  assert.ok(!(await run(['registry.example/app:v1', '--manifests', 'signed.yaml'])).out.includes('credentials for'))
+})
+
+test('keys of key management services are read, and one that cannot be read is unknown', async () => {
+  const vault = new Vault()
+  const internet = await Internet.start('vault.example')
+  internet.host('metadata', vault.host())
+  vault.keys.set('release', { type: 'ecdsa-p256', versions: [createPublicKey(signer.pem)] })
+  await writeFile(
+    join(folder, 'kms.yaml'),
+    policy('kms', 'registry.example/app**', { name: 'release', key: { kms: 'hashivault://release' } }),
+  )
+  const args = ['registry.example/app:v1', '--manifests', 'kms.yaml']
+  const env = { VAULT_ADDR: `http://${internet.plain}`, VAULT_TOKEN: vault.token }
+  try {
+    assert.equal((await run(args, env)).status, 0)
+    vault.isSealed = true
+    internet.trouble('metadata', { status: 501 })
+    const { status, out } = await run(args, env)
+    assert.equal(status, 1)
+    assert.match(out, /unknown +the policy can be carried out: the public key of `hashivault:\/\/release` could not be read: HTTP 501\n/)
+    internet.trouble('metadata', undefined)
+    vault.isSealed = false
+    vault.keys.clear()
+    assert.match(
+      (await run(args, env)).out,
+      /fail +the policy can be carried out: `hashivault:\/\/release` has no public key that can be used: there is no such key\n/,
+    )
+  } finally {
+    await internet.close()
+  }
+})

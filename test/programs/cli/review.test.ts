@@ -91,7 +91,11 @@ for (const [name, args, said] of [
   ['a file that is missing', [...manifests, 'nowhere.json'], /nowhere\.json/],
   ['a file that is no review', [...manifests, 'no-review.json'], /no-review\.json/],
   ['manifests that cannot be read', ['--manifests', 'broken.yaml', 'reviews/a-pass.json'], /broken\.yaml/],
-  ['a path that nothing answers', ['--path', '/nope', ...manifests, 'reviews/a-pass.json'], /\/validations/],
+  [
+    'a path that nothing answers',
+    ['--path', '/nope', ...manifests, 'reviews/a-pass.json'],
+    /\/validations, \/mutations, \/defaulting, \/validating, \/resource-conversion$/m,
+  ],
 ] as const) {
   test(`${name} is exit status 2, with the reason on standard error and nothing on standard output`, async () => {
     const { status, out, err } = await run(args)
@@ -99,3 +103,35 @@ for (const [name, args, said] of [
     assert.match(err, said)
   })
 }
+
+test('a policy is validated against the other manifests, and converted, as the API server would be answered', async () => {
+  const object = {
+    metadata: { name: 'new' },
+    spec: { images: [{ glob: 'registry.example/fail/web**' }], authorities: [{ key: { kms: 'k' } }] },
+  }
+  const kind = { group: 'policy.sigstore.dev', version: 'v1beta1', kind: 'ClusterImagePolicy' }
+  const ask = (o: object): string =>
+    JSON.stringify({
+      apiVersion: 'admission.k8s.io/v1',
+      kind: 'AdmissionReview',
+      request: { uid: 'u', operation: 'CREATE', kind, object: o },
+    })
+  const refused = await run(['--path', '/validating', ...manifests, '-'], ask(object))
+  assert.equal(refused.status, 1)
+  assert.match(refused.out, /validation failed: invalid value: k: spec\.authorities\[0\]\.key\.kms/)
+  const passing = { ...object, spec: { ...object.spec, authorities: [{ static: { action: 'pass' } }] } }
+  const taken = await run(['--path', '/validating', ...manifests, '-'], ask(passing))
+  assert.equal(taken.status, 0)
+  assert.match(taken.out, /no image can satisfy this policy and `q`/)
+  const request = {
+    uid: 'u',
+    desiredAPIVersion: 'policy.sigstore.dev/v1alpha1',
+    objects: [{ apiVersion: 'policy.sigstore.dev/v1beta1', kind: 'ClusterImagePolicy', ...passing }],
+  }
+  const converted = await run(
+    ['--path', '/resource-conversion', ...manifests, '-'],
+    JSON.stringify({ apiVersion: 'apiextensions.k8s.io/v1', kind: 'ConversionReview', request }),
+  )
+  assert.equal(converted.status, 0)
+  assert.match(converted.out, /"apiVersion":"policy\.sigstore\.dev\/v1alpha1"/)
+})

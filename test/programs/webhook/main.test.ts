@@ -130,6 +130,36 @@ suite('sealgate serve', { concurrency: 4 }, () => {
     equal(await served.exit(), 0)
   })
 
+  test('no library of a cloud is imported before a policy or a registry needs it, and then that of this cloud alone', async (t) => {
+    const at = await folder(t)
+    const file = join(at, 'packages')
+    const hook = `import { registerHooks } from 'node:module'
+      import { appendFileSync } from 'node:fs'
+      const ofClouds = /^(?:@aws-sdk|@azure|@smithy|google-auth-library|gaxios|gcp-metadata)/
+      registerHooks({
+        resolve(specifier, context, next) {
+          if (ofClouds.test(specifier)) appendFileSync(${JSON.stringify(file)}, specifier + '\\n')
+          return next(specifier, context)
+        },
+      })`
+    const imported = async (): Promise<string> => readFile(file, 'utf8').catch(() => '')
+    const served = await serve(t, at, {
+      node: ['--import', `data:text/javascript,${encodeURIComponent(hook)}`],
+      env: { AWS_ACCESS_KEY_ID: 'AKIAEXAMPLE', AWS_SECRET_ACCESS_KEY: 'secret', AWS_ENDPOINT_URL: 'http://127.0.0.1:1' },
+    })
+    await served.line('ready')
+    const { webhook, ca } = await served.ports()
+    equal(await allowed(webhook, ca), true)
+    equal(await imported(), '')
+    const kms = 'awskms:///arn:aws:kms:eu-west-1:111122223333:alias/signing'
+    await writeFile(join(at, 'p.yaml'), policy('pass').replace('static: {action: pass}', `key: {kms: '${kms}'}`))
+    const { why } = await served.line('a key of a key management service could not be read; policies with it refuse')
+    match(String(why), /127\.0\.0\.1:1/)
+    match(await imported(), /^@aws-sdk\/client-kms\n/)
+    ok(!/azure|google|client-ecr/.test(await imported()))
+    equal(await allowed(webhook, ca), false)
+  })
+
   test('SIGINT ends it at once, although SIGTERM would wait for quiet', async (t) => {
     const served = await serve(t, await folder(t), {}, ['--drain-quiet', '10m'])
     await served.line('ready')
@@ -243,6 +273,20 @@ suite('sealgate serve', { concurrency: 4 }, () => {
     const served = new Serve([])
     equal(await served.exit(), 2)
     match(served.stderr, /^sealgate serve: no cluster is known: .*--kubeconfig.*--manifests/)
+  })
+
+  test('a TUF root that cannot be read is one line and exit status 2; a repository that nobody answers for keeps nothing from starting', async (t) => {
+    const at = await folder(t)
+    const served = new Serve(['--manifests', at, '--disable-tuf=false', '--tuf-root', join(at, 'absent.json')])
+    equal(await served.exit(), 2)
+    equal(served.stderr, `sealgate serve: --tuf-root ${join(at, 'absent.json')}: no such file\n`)
+
+    const silent = createServer().listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    t.after(() => silent.close())
+    const { port } = silent.address() as AddressInfo
+    const waiting = await serve(t, at, {}, ['--disable-tuf=false', '--tuf-mirror', `http://127.0.0.1:${port}`])
+    await waiting.line('ready')
   })
 
   test('a cluster that cannot be reached is waited for: not ready, and nobody is admitted', async (t) => {

@@ -1,0 +1,73 @@
+import { once } from 'node:events'
+import { type Socket, connect, createServer } from 'node:net'
+
+/** One that stands behind a Service. `isReady` is asked again and again, as the kubelet asks. */
+export type Endpoint = { readonly port: number; isReady(): Promise<boolean> }
+
+const PROBE_EVERY = 100 // ms
+
+/**
+ * What kube-proxy does, which is not here: connections to the address of a Service go to the endpoints that are ready, one after the other. One that
+ * ends takes its connections with it; one that only is no longer ready keeps them.
+ */
+export class Service {
+  readonly #endpoints = new Map<Endpoint, boolean>()
+  readonly #sockets = new Set<Socket>()
+  readonly #server = createServer((socket) => this.#forward(socket))
+  readonly #probing: NodeJS.Timeout
+  #next = 0
+
+  private constructor() {
+    this.#probing = setInterval(() => this.#probe(), PROBE_EVERY)
+  }
+
+  static async start(address: string, port: number): Promise<Service> {
+    const service = new Service()
+    service.#server.listen(port, address)
+    await once(service.#server, 'listening')
+    return service
+  }
+
+  add(endpoint: Endpoint): void {
+    this.#endpoints.set(endpoint, false)
+  }
+
+  /** Whoever is gone is sent nothing any more. */
+  remove(endpoint: Endpoint): void {
+    this.#endpoints.delete(endpoint)
+  }
+
+  stop(): void {
+    clearInterval(this.#probing)
+    this.#server.close()
+    for (const socket of this.#sockets) socket.destroy()
+  }
+
+  #probe(): void {
+    for (const endpoint of this.#endpoints.keys())
+      void endpoint.isReady().then(
+        (isReady) => this.#endpoints.has(endpoint) && this.#endpoints.set(endpoint, isReady),
+        () => this.#endpoints.has(endpoint) && this.#endpoints.set(endpoint, false),
+      )
+  }
+
+  #forward(socket: Socket): void {
+    const ready = [...this.#endpoints].filter(([, isReady]) => isReady).map(([endpoint]) => endpoint)
+    const chosen = ready[this.#next++ % Math.max(1, ready.length)]
+    if (!chosen) return void socket.resetAndDestroy()
+    const onward = connect(chosen.port, '127.0.0.1')
+    for (const [one, other] of [
+      [socket, onward],
+      [onward, socket],
+    ] as const) {
+      this.#sockets.add(one)
+      one.setNoDelay(true)
+      one.pipe(other)
+      one.on('error', () => other.resetAndDestroy())
+      one.on('close', () => {
+        this.#sockets.delete(one)
+        other.end()
+      })
+    }
+  }
+}
