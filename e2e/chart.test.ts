@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
 import { configurationAfter, configurations } from '../programs/webhook/configuration.ts'
+import { alertRules, dashboard } from '../tools/monitoring.ts'
 import {
   type Manifest,
   type Pod,
@@ -371,6 +372,8 @@ const everything = {
   certManager: { enabled: true },
   networkPolicy: { enabled: true, metricsFrom: [{ namespaceSelector: {} }], webhookFrom: [{ ipBlock: { cidr: '::/0' } }], egress: [{}] },
   serviceMonitor: { enabled: true, interval: '30s', labels: { release: 'prometheus' } },
+  prometheusRule: { enabled: true, labels: { release: 'prometheus' } },
+  grafanaDashboard: { enabled: true },
   namespaceLabelGuard: { enabled: true },
   commonAnnotations: { a: 'b' },
   webhook: {
@@ -393,7 +396,10 @@ test('everything that is optional can be had at once', { skip }, async () => {
   const manifests = await render(everything)
   const names = manifests.map(({ kind, metadata }) => `${kind}/${metadata.name}`)
   assert.deepEqual([...new Set(names)], names, 'no object stands twice')
-  for (const kind of ['NetworkPolicy', 'ServiceMonitor', 'ValidatingAdmissionPolicy', 'HorizontalPodAutoscaler']) one(manifests, kind)
+  for (const kind of ['NetworkPolicy', 'ServiceMonitor', 'PrometheusRule', 'ValidatingAdmissionPolicy', 'HorizontalPodAutoscaler'])
+    one(manifests, kind)
+  assert.equal(one(manifests, 'ConfigMap', 'webhook-dashboard').data?.['sealgate.json'], dashboard())
+  assert.deepEqual(one(manifests, 'PrometheusRule').spec, parse(alertRules()))
   assert.deepEqual(podOf(manifests).affinity, { nodeAffinity: {} })
 })
 

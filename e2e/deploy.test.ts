@@ -294,6 +294,8 @@ const choices: readonly object[] = [
     certManager: { enabled: true },
     networkPolicy: { enabled: true, metricsFrom: [{ namespaceSelector: {} }], webhookFrom: [{ ipBlock: { cidr: '::/0' } }], egress: [{}] },
     serviceMonitor: { enabled: true, interval: '30s', labels: { release: 'prometheus' } },
+    prometheusRule: { enabled: true },
+    grafanaDashboard: { enabled: true },
     namespaceLabelGuard: { enabled: true, validationActions: ['Warn', 'Audit'] },
     commonAnnotations: { a: 'b' },
     commonNodeSelector: { a: 'b' },
