@@ -37,7 +37,7 @@ export async function azurePublicKey(
     const { KeyClient } = await import('@azure/keyvault-keys')
     // Before it sends a token, the client holds the audience that a vault names against the vault's own host.
     const client = new KeyClient(`https://${host}`, await credential(cloud), {
-      httpClient: httpClient(cloud, false),
+      httpClient: httpClient(cloud),
       retryOptions: { maxRetries: 0 },
     })
     const found = await client.getKey(key, { ...(version === undefined ? {} : { version }), abortSignal: signal })
@@ -91,7 +91,7 @@ async function credential(cloud: Cloud): Promise<TokenCredential> {
   if (!hasSecret && !AZURE_FEDERATED_TOKEN_FILE) return managedIdentity(cloud)
   const { EnvironmentCredential, WorkloadIdentityCredential } = await import('@azure/identity')
   const options = {
-    httpClient: httpClient(cloud, true),
+    httpClient: httpClient(cloud),
     retryOptions: { maxRetries: 0 },
     // An authority that is not Microsoft's is not known to it either, so it is not asked about it.
     ...(AZURE_AUTHORITY_HOST && !MICROSOFT.test(AZURE_AUTHORITY_HOST) ? { disableInstanceDiscovery: true } : {}),
@@ -134,8 +134,8 @@ function managedIdentity(cloud: Cloud): TokenCredential {
   }
 }
 
-/** What clients of Azure send their requests through. Only those for credentials lead to a metadata service. */
-function httpClient(cloud: Cloud, forCredentials: boolean): AzureClient {
+/** What clients of Azure send their requests through. */
+function httpClient(cloud: Cloud): AzureClient {
   return {
     async sendRequest(request: AzureRequest) {
       const { headers, body } = request
@@ -144,7 +144,7 @@ function httpClient(cloud: Cloud, forCredentials: boolean): AzureClient {
       const ended = request.abortSignal as AbortSignal | undefined
       const asked = { method: request.method, url, headers: headers.toJSON(), body: body ?? undefined }
       const signal = ended ?? new AbortController().signal
-      const answer = await (forCredentials && cloud.isMetadata(url) ? cloud.askMetadata(asked, signal) : cloud.ask(asked, signal))
+      const answer = await cloud.ask(asked, signal)
       return {
         request,
         status: answer.status,

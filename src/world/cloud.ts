@@ -125,8 +125,8 @@ export class Cloud {
   /** Whether a URL leads to a metadata service: a link-local address, Google's name for it, or what the operator's environment names as one. */
   isMetadata({ hostname }: URL): boolean {
     const host = bare(hostname)
-    const { GCE_METADATA_HOST, GCE_METADATA_IP, IDENTITY_ENDPOINT, MSI_ENDPOINT, AZURE_POD_IDENTITY_AUTHORITY_HOST } = this.environment
-    const named = [GCE_METADATA_HOST, GCE_METADATA_IP, IDENTITY_ENDPOINT, MSI_ENDPOINT, AZURE_POD_IDENTITY_AUTHORITY_HOST]
+    const { GCE_METADATA_HOST, GCE_METADATA_IP, AZURE_POD_IDENTITY_AUTHORITY_HOST } = this.environment
+    const named = [GCE_METADATA_HOST, GCE_METADATA_IP, AZURE_POD_IDENTITY_AUTHORITY_HOST]
     return (isIP(host) !== 0 && isRefused(host)) || host === 'metadata.google.internal' || named.some((n) => n && hostIn(n) === host)
   }
 

@@ -11,6 +11,7 @@ import { readManifest } from '../../src/image/manifest.ts'
 import { readReference } from '../../src/image/reference.ts'
 import { defaulted } from '../../src/policy/default.ts'
 import { compileGlob, whyDead } from '../../src/policy/glob.ts'
+import { readKmsKey } from '../../src/policy/kms.ts'
 import { readPolicy } from '../../src/policy/read.ts'
 import { defaultSettings, readSettings } from '../../src/policy/settings.ts'
 import { decodeBase64 } from '../../src/sigstore/base64.ts'
@@ -22,7 +23,8 @@ import { readPublicKey } from '../../src/trust/key.ts'
 import type { Read } from '../../src/verdict/read.ts'
 import { sentenceOf } from '../../src/verdict/reason.ts'
 import { readChallenge } from '../../src/world/challenge.ts'
-import { readDockerCfg, readDockerConfig } from '../../src/world/docker-config.ts'
+import { cloudHostOf } from '../../src/world/cloud-registry.ts'
+import { readDockerCfg, readDockerConfig, readOwnDockerConfig } from '../../src/world/docker-config.ts'
 import { readDocuments } from '../../src/world/documents.ts'
 import { readObjects } from '../../src/world/objects.ts'
 import { refusal } from '../../src/world/registry-error.ts'
@@ -200,6 +202,32 @@ const readers: readonly Reader[] = [
       const got = readDockerCfg(bytes, 'a file')
       return got.ok ? 'read' : { why: got.error }
     },
+  },
+  {
+    name: 'readOwnDockerConfig',
+    samples: [JSON.stringify({ auths: dockerAuths, credsStore: 'x', credHelpers: { 'registry.example': 'ecr-login' } })],
+    read: (bytes) => {
+      const got = readOwnDockerConfig(bytes, 'a file')
+      return got.ok ? 'read' : { why: got.error }
+    },
+  },
+  {
+    name: 'readKmsKey',
+    samples: [
+      'awskms://localhost:4566/arn:aws:kms:us-east-2:111122223333:alias/ExampleAlias',
+      'gcpkms://projects/p/locations/l/keyRings/r/cryptoKeys/k/cryptoKeyVersions/1',
+      'azurekms://myvault.vault.azure.net/signing/0123456789abcdef',
+      'hashivault://team-a.cosign_2',
+    ],
+    read: (bytes) => {
+      const got = readKmsKey(text(bytes))
+      return got.ok ? 'read' : { why: got.detail }
+    },
+  },
+  {
+    name: 'cloudHostOf',
+    samples: ['123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com', 'europe-west1-docker.pkg.dev', 'myregistry.azurecr.io'],
+    read: (bytes) => (cloudHostOf(text(bytes)) ? 'read' : { why: 'nobody’s' }),
   },
   {
     name: 'readChallenge',

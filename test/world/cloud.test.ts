@@ -101,8 +101,8 @@ for (const [url, is] of [
   ['http://127.0.0.2/x', false],
   ['http://localhost/x', false],
 ] as const)
-  test(`${url} is ${is ? 'a' : 'no'} metadata service where IDENTITY_ENDPOINT is http://127.0.0.1:9/msi`, () =>
-    within({ IDENTITY_ENDPOINT: 'http://127.0.0.1:9/msi' }, async (cloud) => assert.equal(cloud.isMetadata(new URL(url)), is)))
+  test(`${url} is ${is ? 'a' : 'no'} metadata service where AZURE_POD_IDENTITY_AUTHORITY_HOST is http://127.0.0.1:9`, () =>
+    within({ AZURE_POD_IDENTITY_AUTHORITY_HOST: 'http://127.0.0.1:9' }, async (cloud) => assert.equal(cloud.isMetadata(new URL(url)), is)))
 
 test('a metadata service that is silent or does not stop is left', () =>
   within({ GCE_METADATA_HOST: internet.plain }, async (cloud) => {
