@@ -56,3 +56,13 @@ test('what was encoded is decoded, with line breaks anywhere', () => {
 test('whatever the text is, decoding answers and never throws', () => {
   fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => typeof decodeBase64(text).ok === 'boolean'))
 })
+
+test('lesson 48: a text of any length is answered, whole, broken into lines or illegal at its end', () => {
+  const bytes = Buffer.alloc(18 * 1024 * 1024, 'sealgate')
+  const text = bytes.toString('base64')
+  const decoded = decodeBase64(text)
+  assert.ok(decoded.ok && decoded.bytes.equals(bytes))
+  const broken = decodeBase64(`${text}\n`)
+  assert.ok(broken.ok && broken.bytes.equals(bytes))
+  assert.deepEqual(decodeBase64(`${text}!`), { ok: false, detail: `illegal base64 data at input byte ${text.length}` })
+})
