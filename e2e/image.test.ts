@@ -21,6 +21,10 @@ import { freePort, must, temporaryFolder } from './processes.ts'
 const root = fileURLToPath(new URL('../', import.meta.url))
 const [build, image] = stagesOf(dockerfile)
 const isRoot = process.getuid?.() === 0
+/** As container runtimes do: the program sees the folder as all there is, and /proc. The mount is seen by nobody else, and ends with the program. */
+const ENTER = 'mount --rbind /proc "$1/proc" && folder=$1 user=$2 && shift 2 && exec chroot --userspec="$user" "$folder" "$@"'
+// Root in a container may not be allowed to mount.
+const hasOwnRoot = isRoot && spawnSync('unshare', ['--mount', 'true']).status === 0
 const [uid = 0, gid = 0] = (texts(image, 'USER')[0] ?? '').split(':').map(Number)
 
 /**
@@ -39,13 +43,13 @@ suite(
 
     /** The command that starts the program, and where its files are. */
     const started = (arguments_: readonly string[]): readonly [string, readonly string[]] =>
-      isRoot
-        ? ['chroot', [`--userspec=${uid}:${gid}`, folder, program, ...flags, ...arguments_]]
+      hasOwnRoot
+        ? ['unshare', ['--mount', 'sh', '-c', ENTER, 'sh', folder, `${uid}:${gid}`, program, ...flags, ...arguments_]]
         : [process.execPath, [...flags.map((flag) => flag.replace(/^\/app/, app)), ...arguments_]]
     const environment = (more: Record<string, string> = {}): NodeJS.ProcessEnv => ({
       ...env,
       ...more,
-      ...(isRoot ? { PATH: process.env['PATH'] } : { NODE_COMPILE_CACHE: join(app, '.cache/compile') }),
+      ...(hasOwnRoot ? { PATH: process.env['PATH'] } : { NODE_COMPILE_CACHE: join(app, '.cache/compile') }),
     })
     const says = (...arguments_: string[]) => {
       const [command, words] = started(arguments_)
@@ -55,6 +59,7 @@ suite(
     before(async () => {
       chmodSync(folder, 0o755)
       mkdirSync(app)
+      mkdirSync(join(folder, 'proc'))
       for (const text of texts(build, 'COPY'))
         for (const file of text.split(/\s+/).slice(0, -1)) cpSync(join(root, file), join(app, file), { recursive: true })
       const [install = ''] = texts(build, 'RUN').filter((text) => text.startsWith('npm ci'))
@@ -111,11 +116,11 @@ suite(
       const [port, metricsPort] = [await freePort(), await freePort()]
       const [command, words] = started([
         'serve',
-        `--manifests=${isRoot ? '' : folder}/policies.yaml`,
+        `--manifests=${hasOwnRoot ? '' : folder}/policies.yaml`,
         '--address=127.0.0.1',
         `--port=${port}`,
         `--metrics-port=${metricsPort}`,
-        `--tls-folder=${isRoot ? '' : folder}/var/run/sigstore/tls`,
+        `--tls-folder=${hasOwnRoot ? '' : folder}/var/run/sigstore/tls`,
         '--log-format=json',
       ])
       const child = spawn(command, words, { env: environment({ NODE_DEBUG_NATIVE: 'COMPILE_CACHE' }), stdio: ['ignore', 'pipe', 'pipe'] })
