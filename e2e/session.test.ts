@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { renewed } from '../programs/webhook/certificate.ts'
 import { applied } from './cluster.ts'
 import { SECRETS, documented } from './documented.ts'
 import { type Installed, type Way, install } from './installed.ts'
 import { leftOutWithout, partsIfPresent } from './parts.ts'
+import { run } from './processes.ts'
 
 const needed = ['kube-apiserver', 'etcd', 'kubectl', 'registry', 'cosign2', 'cosign3', 'helm'] as const
 const skip =
@@ -388,6 +390,24 @@ function held(way: Way): void {
       assert.ok(examples.every(({ name }) => kept.items.some((i) => i.metadata.name === name)))
       await applied(session.cluster, ['delete', 'cip', ...examples.map(({ name }) => name)])
     })
+  })
+
+  test('sealgate doctor finds nothing wrong but that there is no kubelet, and reaches the webhook through the API server', async () => {
+    type Found = { readonly check: string; readonly level: string; readonly what: string }
+    const given = ['doctor', '--json', `--kubeconfig=${session.cluster.adminKubeconfig}`, '--disable-tuf']
+    const { code, stdout } = await run(fileURLToPath(new URL('../bin/sealgate', import.meta.url)), given)
+    const { findings } = JSON.parse(stdout) as { readonly findings: readonly Found[] }
+    const installed = (f: Found): boolean => !['policies and settings', 'registries'].includes(f.check)
+    assert.deepEqual(
+      findings.filter((f) => installed(f) && (f.level === 'wrong' || f.level === 'unknown')).map((f) => f.what),
+      ['no replica runs behind the Service'],
+    )
+    assert.equal(code, 1)
+    assert.deepEqual(
+      findings.filter((f) => f.check === 'the API server reaches the webhook').map((f) => f.level),
+      ['ok', 'ok'],
+    )
+    assert.ok(findings.some((f) => f.what.startsWith('system:serviceaccount:cosign-system:webhook may do all ')))
   })
 
   test('the controller has the rights that it needs and no more', async () => {

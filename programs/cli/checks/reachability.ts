@@ -61,7 +61,7 @@ const MEND: readonly (readonly [RegExp, string])[] = [
   ],
   [/connection refused/, 'the Service leads to a port on which nobody listens: its targetPort must be 8443, or what --port says'],
   [
-    /context deadline exceeded|i\/o timeout|Client\.Timeout/,
+    /context deadline exceeded|i\/o timeout|Client\.Timeout|handshake timeout/,
     'a firewall drops what comes from the API server (private clusters of GKE and EKS need a rule for port 8443 from the control plane to the nodes; with a network of its own the Pod may need hostNetwork), or the webhook takes longer than timeoutSeconds',
   ],
 ]

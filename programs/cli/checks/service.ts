@@ -1,23 +1,29 @@
+import { collectionOf } from '../../webhook/configuration.ts'
 import type { Finding } from './finding.ts'
 import { named, ok, unknown, warning, wrong } from './finding.ts'
 import type { Reader } from './patient.ts'
 import { at, listAt, nameOf, ofCluster, textAt, unread } from './patient.ts'
 
+const USUAL_PORT = 443 // where a configuration names none
+
 /** Whether the Service leads to replicas that are ready, and to nobody else's. */
-export const service = ofCluster('the Service and its replicas', async (reader, { settings }) => {
-  const { systemNamespace, serviceName } = settings
+export const service = ofCluster('the Service and its replicas', async (reader, patient) => {
+  const { systemNamespace, serviceName, webhookName } = patient.settings
   const namespace = `/api/v1/namespaces/${systemNamespace}`
   const got = await reader.one(`${namespace}/services/${serviceName}`)
   if (!got.ok) return [unread(`Service ${serviceName}`, got)]
   if (!got.value)
     return [wrong(`there is no Service ${serviceName} in ${systemNamespace}`, 'apply what is in deploy/, or install the chart')]
-  const https = listAt(got.value, 'spec', 'ports').find((p) => p['port'] === 443)
+  const configuration = await reader.one(`${collectionOf({ kind: 'ValidatingWebhookConfiguration' })}/${webhookName}`)
+  const asked = configuration.ok ? at(listAt(configuration.value, 'webhooks')[0], 'clientConfig', 'service', 'port') : undefined
+  const port = typeof asked === 'number' ? asked : USUAL_PORT
+  const https = listAt(got.value, 'spec', 'ports').find((p) => p['port'] === port)
   const findings: Finding[] = https
     ? []
     : [
         wrong(
-          `the Service ${serviceName} has no port 443, which API servers ask when nothing else is said`,
-          'give it port 443 with targetPort 8443',
+          `the Service ${serviceName} has no port ${port}, which the webhook configurations name`,
+          `give it port ${port} with targetPort 8443`,
         ),
       ]
   return [

@@ -22,7 +22,7 @@ test('a Service that is missing, or has another port, is told', async (t) => {
   objects.set('Service webhook', changed(objects.get('Service webhook'), ['spec', 'ports'], [{ port: 8443 }]))
   deepEqual(
     (await (await ward(t, objects)).found(service))[0],
-    'wrong: the Service webhook has no port 443, which API servers ask when nothing else is said',
+    'wrong: the Service webhook has no port 443, which the webhook configurations name',
   )
   objects.delete('Service webhook')
   deepEqual(await (await ward(t, objects)).found(service), ['wrong: there is no Service webhook in cosign-system'])
