@@ -10,6 +10,7 @@ export const IN_TOTO_PAYLOAD_TYPE = 'application/vnd.in-toto+json'
 
 const MAX_ENVELOPE_BYTES = 24 * 1024 * 1024 // a statement of 16 MiB in base64, and its signatures
 const MAX_SIGNATURES = 16 // of one envelope; those of cosign have one
+const MAX_HASHED_BYTES = 32 * 1024 * 1024 // of a payload, once for each signature: each hashes all of it, 1 MiB in some 3 ms
 
 /** A DSSE envelope, decoded; nobody believes it yet. The key ids in an envelope choose nothing here, so they are not kept. */
 export type Envelope = { readonly payloadType: string; readonly payload: Buffer; readonly signatures: readonly Buffer[] }
@@ -55,8 +56,8 @@ export function signatureIn(envelope: Envelope, key: PublicKey): SignatureFound 
   const none = (detail: string): SignatureFound => ({ ok: false, detail, isTried: false })
   if (envelope.payloadType !== IN_TOTO_PAYLOAD_TYPE)
     return none(`invalid payloadType ${envelope.payloadType.slice(0, 200)} on envelope. Expected ${IN_TOTO_PAYLOAD_TYPE}`)
-  if (envelope.signatures.length > MAX_SIGNATURES)
-    return none(`number of signatures (${envelope.signatures.length}) exceeded the limit (${MAX_SIGNATURES})`)
+  const limit = Math.min(MAX_SIGNATURES, Math.max(1, Math.floor(MAX_HASHED_BYTES / Math.max(1, envelope.payload.length))))
+  if (envelope.signatures.length > limit) return none(`number of signatures (${envelope.signatures.length}) exceeded the limit (${limit})`)
   const signed = dsse.preAuthEncoding(envelope.payloadType, envelope.payload)
   let last = none('no signature found')
   for (const signature of envelope.signatures) {

@@ -19,6 +19,7 @@ import { verifyTimestamp } from './timestamp.ts'
 
 const MAX_CERTIFICATE_CHARACTERS = 64 * 1024 // PEM or DER, with all above it; those of Fulcio have under 4 KiB
 const MAX_LINKS = 8 // certificates above a signer's own; Fulcio has two
+const MAX_STAMP_BYTES = 64 * 1024 // of all timestamps of a signature: one with its chain has 6 KiB, and reading 16 KiB of nonsense takes 5 ms
 
 /** Who signed. */
 export type Signer =
@@ -80,7 +81,17 @@ export type Note = (step: Reason) => void
  */
 export function verifySigned(signed: Signed, terms: Terms, at: number, note: Note = () => undefined): Verdict | Refused {
   const signer = signerOf(signed, terms.signer)
-  const signature = signer.ok ? signed.signatureBy(signer.value.key) : signer
+  // First, though it is told only where its turn is: whoever brings a key that nobody vouches for chooses how long it takes to verify with it.
+  const ofCertificate: Reason[] = []
+  const path =
+    signer.ok && terms.signer.by === 'certificate'
+      ? verifyCertificate(signer.value, terms.signer, signed.form, (step) => ofCertificate.push(step))
+      : undefined
+  const signature = !signer.ok
+    ? signer
+    : path?.ok === false
+      ? { ok: true as const, value: signed.anySignature }
+      : signed.signatureBy(signer.value.key)
 
   const stamps = signedTimes(signed, terms)
   if (!stamps.ok) return stamps
@@ -90,7 +101,7 @@ export function verifySigned(signed: Signed, terms: Terms, at: number, note: Not
   for (const { logId, index, at: time } of logged.value.entries)
     note({ code: 'log-entry-verified', log: logId.slice(0, 16), index, at: time === undefined ? undefined : rfc3339(time) })
   if (!signer.ok) return signer
-  const path = terms.signer.by === 'certificate' ? verifyCertificate(signer.value, terms.signer, signed.form, note) : undefined
+  for (const step of ofCertificate) note(step)
   if (path?.ok === false) return path
   if (!signature.ok) return signature
   note({ code: 'signature-intact' })
@@ -179,10 +190,14 @@ function stampsOf(signed: Signed, authorities: readonly CertificateAuthority[]):
   const times: Time[] = []
   const seen = new Set<string>()
   let wrong: Reason | undefined
+  let size = 0
   for (const token of signed.timestamps) {
     const bytes = token.ok ? Buffer.from(token.value).toString('base64') : ''
     if (token.ok && seen.has(bytes)) return refused({ code: 'timestamps-too-few', detail: 'duplicate timestamps found' })
     seen.add(bytes)
+    size += token.ok ? token.value.length : 0
+    if (size > MAX_STAMP_BYTES)
+      return refused({ code: 'timestamps-too-few', detail: `size of timestamps (${size}) exceeded the limit (${MAX_STAMP_BYTES})` })
     const verified = token.ok ? verifyTimestamp(token.value, signed.stamped, authorities) : token
     if (verified.ok) times.push({ at: verified.value.at, by: 'timestamp' })
     else wrong ??= verified.reason

@@ -19,6 +19,7 @@ import type { Registry } from './registry.ts'
 
 const MAX_REFERRERS_FETCHED = 100 // referrers of one image that are looked into; each costs two requests
 const MAX_GATHERED_BYTES = 32 * 1024 * 1024 // of all signatures or attestations of one image in one place: they are held until it is judged
+const MAX_TRIED_BYTES = 64 * 1024 * 1024 // of the same, each as often as it counts: a thousand layers may share one payload, and each reads and hashes it
 const MUCH_BYTES = 64 * 1024 // of a manifest from which on others have their turn before it is read: 1 MiB of it takes some 3 ms
 const MUCH_PIECES = 50 // that one manifest holds, from which on others have their turn between the steps: 1,000 take 1 to 3 ms each
 const LARGE = 1024 * 1024 // bytes of a blob from which on only a few are fetched at the same time
@@ -195,13 +196,20 @@ async function afterOthers(isMuch: boolean): Promise<void> {
   if (isMuch) await setImmediate()
 }
 
-/** The pieces that are held in memory together. One that is too large by itself is not fetched, so it costs nothing and says why. */
+/**
+ * The pieces that are held in memory together, and that are read in a bounded time. One that is too large by itself is not fetched, so it costs
+ * nothing and says why.
+ */
 function within(pieces: readonly Piece[], { max }: Kind): readonly Piece[] {
   const counted = new Set<string>()
   let left = MAX_GATHERED_BYTES
+  let toTry = MAX_TRIED_BYTES
   return pieces.filter(({ content, form }) => {
-    if (counted.has(keyOf(content)) || content.size > max[form]) return true
-    if (content.size > left) return false
+    if (content.size > max[form]) return true
+    const isHeld = counted.has(keyOf(content))
+    if (content.size > toTry || (!isHeld && content.size > left)) return false
+    toTry -= content.size
+    if (isHeld) return true
     counted.add(keyOf(content))
     left -= content.size
     return true

@@ -78,3 +78,12 @@ test('lesson 37: more than 16 signatures of one envelope are not tried', () => {
     'number of signatures (17) exceeded the limit (16)',
   )
 })
+
+test('lessons 37, 38: the larger the payload, the fewer signatures are tried: each hashes all of it', () => {
+  const payload = Buffer.alloc(12 * 1024 * 1024, ' ')
+  const bad = sealed(OTHER)
+  const large = (...signatures: readonly Buffer[]): Envelope => ({ payloadType: IN_TOTO_PAYLOAD_TYPE, payload, signatures })
+  const good = signBytes(SIGNER, dsse.preAuthEncoding(IN_TOTO_PAYLOAD_TYPE, payload))
+  assert.equal(whyEnvelopeNotSigned(large(bad, good), keyOf(SIGNER.pem)), undefined)
+  assert.equal(whyEnvelopeNotSigned(large(bad, bad, good), keyOf(SIGNER.pem)), 'number of signatures (3) exceeded the limit (2)')
+})

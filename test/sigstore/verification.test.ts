@@ -13,6 +13,8 @@ import { readSearchAnswer } from '../../src/sigstore/log-entry.ts'
 import type { Verification, VerifiedSignature } from '../../src/sigstore/signature.ts'
 import { verifySignature } from '../../src/sigstore/signature.ts'
 import type { Terms } from '../../src/sigstore/terms.ts'
+import { annotated } from '../../src/sigstore/verification-material.ts'
+import { verifySigned } from '../../src/sigstore/verification.ts'
 import type { Code } from '../../src/verdict/reason.ts'
 import { outcomeOf, sentenceOf } from '../../src/verdict/reason.ts'
 import type { Demands } from './demands.ts'
@@ -181,6 +183,59 @@ describe('where a policy asks for a timestamp, one is needed (Q11)', () => {
       stands(verifySignature(evidence, digest, keyless(several, demands), LATER))
     }
   })
+})
+
+test('lesson 39: more bytes of timestamps than any signature needs are not read', () => {
+  const { bundle } = sigstore.signImage({ digest, form: 'bundle', timestamp: true })
+  const { verificationMaterial: material } = bundle as typeof bundle & { verificationMaterial: object }
+  const nonsense = (i: number) => ({ signedTimestamp: Buffer.alloc(16 * 1024, i + 1).toString('base64') })
+  const of = (count: number) => ({ rfc3161Timestamps: Array.from({ length: count }, (_, i) => nonsense(i)) })
+  const saidOf = (count: number) =>
+    said(
+      verifySignature(
+        fetched({ bundle: { ...bundle, verificationMaterial: { ...material, timestampVerificationData: of(count) } } }),
+        digest,
+        keyless(sigstore, { time: 'required' }),
+        LATER,
+      ),
+    )
+  assert.match(saidOf(4), /it is not a timestamp in DER/)
+  assert.equal(saidOf(5), 'failed to verify timestamps: size of timestamps (81920) exceeded the limit (65536)')
+})
+
+test('lesson 18: the key of a certificate that nobody vouches for, or that is a stranger’s, is not even tried: who brings it chooses what that costs', async () => {
+  const evidence = signed('annotations')
+  assert.ok(evidence.form === 'annotations')
+  const { annotations } = evidence
+  let tried = 0
+  const saidTo = (terms: Terms) => {
+    const bytes = Buffer.from('what is signed')
+    const verdict = verifySigned(
+      {
+        ...annotated(annotations),
+        searched: undefined,
+        stamped: bytes,
+        content: { is: 'bytes', bytes },
+        anySignature: bytes,
+        signatureBy: () => {
+          tried++
+          return { ok: true, value: bytes }
+        },
+        whyNotClaimed: () => undefined,
+      },
+      terms,
+      SIGNED_AT,
+    )
+    return verdict.ok ? 'verified' : sentenceOf(verdict.reason)
+  }
+  assert.match(saidTo(keyless(await Sigstore.create(), { log: 'ignored' })), /signed by unknown authority/)
+  assert.match(
+    saidTo(keyless(sigstore, { log: 'ignored', identities: [{ subject: 'x', issuer: 'y' }] })),
+    /none of the expected identities/,
+  )
+  assert.equal(tried, 0)
+  assert.equal(saidTo(keyless(sigstore, { log: 'ignored' })), 'verified')
+  assert.equal(tried, 1)
 })
 
 test('lesson 20: the same timestamp twice is refused', () => {

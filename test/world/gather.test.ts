@@ -329,4 +329,18 @@ describe('attestations', () => {
     const found = await asked('attestations-by-tag', repository, image)
     assert.deepEqual(found.state === 'found' && [found.signatures.map((s) => s.layer), found.beyond], [[0, 1, 2, 5], 2])
   })
+
+  test('lessons 36, 38: a large payload counts as often as it is named, since each time it is read and hashed anew', async () => {
+    const { image, repository } = pushed()
+    const large = { ...fake.blob(repository, '{"large":1}'), size: 15 * 1024 * 1024 }
+    const small = fake.blob(repository, '{}')
+    const layers = [...new Array<object>(998).fill(large), small]
+    fake.manifest(
+      repository,
+      { schemaVersion: 2, mediaType: 'application/vnd.oci.image.manifest.v1+json', config: small, layers },
+      tagOf(image),
+    )
+    const found = await asked('attestations-by-tag', repository, image)
+    assert.deepEqual(found.state === 'found' && [found.signatures.map((s) => s.layer), found.beyond], [[0, 1, 2, 3, 998], 994])
+  })
 })
