@@ -194,7 +194,7 @@ function readStamp(bytes: Uint8Array): Read<Stamp> {
 function signedDataOf(root: ASN1Obj): ASN1Obj {
   let content = sequence(root)
   if (!child(root, 0).tag.isOID()) {
-    const status = sequence(child(root, 0))[0]?.toInteger()
+    const status = child(child(root, 0), 0).toInteger()
     // Granted, and granted with modifications.
     if (status !== 0n && status !== 1n) throw new Malformed(`its status is ${status}, not granted`)
     if (content.length !== 2) throw new Malformed('it has no token')

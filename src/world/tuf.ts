@@ -331,7 +331,8 @@ function whyNotMetadata(bytes: Uint8Array): string | undefined {
     return 'the name of a delegated role is not made of letters, digits, dots, dashes and underscores'
   const patterns = roles.flatMap((role) => (isJsonObject(role) && Array.isArray(role['paths']) ? (role['paths'] as readonly Json[]) : []))
   const isPlain = (pattern: Json): boolean => typeof pattern === 'string' && pattern.length <= MAX_PATTERN && PATTERN.test(pattern)
-  return patterns.every(isPlain) ? undefined : 'a path of a delegated role is neither a plain one nor one with at most four *'
+  if (!patterns.every(isPlain)) return 'a path of a delegated role is neither a plain one nor one with at most four *'
+  return typeof signed['_type'] === 'string' ? undefined : 'it is not TUF metadata'
 }
 
 /** Why bytes are no root metadata that a client could begin with; whether it is signed as it says is for the client to find out. */

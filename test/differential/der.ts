@@ -6,7 +6,7 @@ type Node = { tag: number; content: Buffer | Node[]; length: 'short' | 'long' | 
 /** DER with one change to its structure, all lengths around it right again; undefined where it is not DER. `others`: DER to take parts of. */
 export function mutatedDer(bytes: Buffer, others: readonly Buffer[], random: Random): Buffer | undefined {
   const root = parse(bytes)
-  if (!root) return undefined
+  if (!root || root.length === 0) return undefined
   const places = placesIn(root)
   const { list, at } = random.pick(places)
   const node = list[at] as Node

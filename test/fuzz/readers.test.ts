@@ -1,10 +1,9 @@
-import assert from 'node:assert/strict'
-import { test } from 'node:test'
-import fc from 'fast-check'
 import { makeSigner, signatureManifest, signBundle, signOldForm } from '../../fakes/signer.ts'
+import { readConversion } from '../../src/admission/conversion.ts'
 import { readReview } from '../../src/admission/review.ts'
 import { whySkipped } from '../../src/admission/skip.ts'
 import { readWorkload } from '../../src/admission/workload.ts'
+import { convert, setDefaults } from '../../src/configure.ts'
 import { digestOf } from '../../src/image/digest.ts'
 import { readJson } from '../../src/image/json.ts'
 import { readManifest } from '../../src/image/manifest.ts'
@@ -20,7 +19,6 @@ import { compileIdentity } from '../../src/sigstore/identity.ts'
 import { readPayload } from '../../src/sigstore/payload.ts'
 import { readStatement } from '../../src/sigstore/statement.ts'
 import { readPublicKey } from '../../src/trust/key.ts'
-import type { Read } from '../../src/verdict/read.ts'
 import { sentenceOf } from '../../src/verdict/reason.ts'
 import { readChallenge } from '../../src/world/challenge.ts'
 import { cloudHostOf } from '../../src/world/cloud-registry.ts'
@@ -28,27 +26,8 @@ import { readDockerCfg, readDockerConfig, readOwnDockerConfig } from '../../src/
 import { readDocuments } from '../../src/world/documents.ts'
 import { readObjects } from '../../src/world/objects.ts'
 import { refusal } from '../../src/world/registry-error.ts'
-
-/** What a reader made of bytes: something, or why not in words. */
-type Answer = 'read' | { readonly why: string }
-
-/** A reader of bytes that somebody else wrote, and bytes that it reads. */
-type Reader = {
-  readonly name: string
-  readonly samples: readonly (string | Uint8Array)[]
-  /** How much of the same it is given; a quarter MiB unless something else is said. */
-  readonly hostileBytes?: number
-  read(bytes: Uint8Array): Answer | Promise<Answer>
-}
-
-const MAX_WHY = 4096 // characters of a reason
-const MAX_MILLISECONDS = 5000 // for 256 KiB on a busy machine; what needs steps by the square of it takes minutes
-const HOSTILE_BYTES = 256 * 1024
-/** `SEALGATE_FUZZ=100 npm test -- test/fuzz/readers.test.ts` tries a hundred times as much. */
-const TIMES = Number(process.env['SEALGATE_FUZZ'] ?? 1)
-
-const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString()
-const of = (read: Read<unknown>): Answer => (read.ok ? 'read' : { why: sentenceOf(read.reason) })
+import type { Reader } from './reader.ts'
+import { fuzz, HOSTILE_BYTES, of, text } from './reader.ts'
 
 const signer = makeSigner()
 const digest = digestOf(Buffer.from('an image'))
@@ -76,6 +55,21 @@ const policy = {
     match: [{ resource: 'pods', version: 'v1', selector: { matchLabels: { app: 'web' } } }],
     mode: 'enforce',
   },
+}
+const trustRoot = {
+  apiVersion: 'policy.sigstore.dev/v1alpha1',
+  kind: 'TrustRoot',
+  metadata: { name: 't' },
+  spec: { remote: { root: 'e30=', mirror: 'https://tuf.example' } },
+}
+const conversion = {
+  apiVersion: 'apiextensions.k8s.io/v1',
+  kind: 'ConversionReview',
+  request: { uid: 'u', desiredAPIVersion: 'policy.sigstore.dev/v1alpha1', objects: [policy] },
+}
+function written(object: { apiVersion: string; kind: string }): object {
+  const [group = '', version = ''] = object.apiVersion.split('/')
+  return { ...review, request: { ...review.request, kind: { group, version, kind: object.kind }, object } }
 }
 const dockerAuths = { 'https://index.docker.io/v1/': { auth: 'dXNlcjpwYXNz' }, '*.example:5000/a': { username: 'u', password: 'p' } }
 
@@ -128,6 +122,7 @@ const readers: readonly Reader[] = [
   },
   {
     name: 'compileGlob',
+    isWordy: true,
     samples: ['ghcr.io/acme/**', 'gcr.io/*/a*b@sha256:*'],
     read: (bytes) => {
       const glob = compileGlob(text(bytes))
@@ -150,6 +145,28 @@ const readers: readonly Reader[] = [
       const workload = readWorkload(got.review)
       // Only the API server sends reviews, and the specified text names its kind whole.
       return workload.ok ? 'read' : { why: workload.text.slice(0, 1000) }
+    },
+  },
+  {
+    name: 'readConversion',
+    samples: [JSON.stringify(conversion)],
+    read: (bytes) => {
+      const got = readConversion(bytes)
+      if (!got.ok) return { why: got.text }
+      const { result } = convert(got.conversion).response
+      // It shows 100 characters of an object, and names a kind and a version whole.
+      return result.status === 'Success' ? 'read' : { why: result.message.slice(0, 1000) }
+    },
+  },
+  {
+    name: 'setDefaults',
+    samples: [policy, trustRoot].map((object) => JSON.stringify(written(object))),
+    read: (bytes) => {
+      const got = readReview(bytes)
+      if (!got.ok) return { why: got.text }
+      const { response } = setDefaults(got.review)
+      // Likewise.
+      return response.allowed ? 'read' : { why: (response.status?.message ?? '').slice(0, 1000) }
     },
   },
   {
@@ -236,115 +253,10 @@ const readers: readonly Reader[] = [
   },
   {
     name: 'the errors of a registry',
+    isWordy: true,
     samples: ['{"errors":[{"code":"UNAUTHORIZED","message":"authentication required","detail":[{"Type":"repository"}]}]}'],
     read: (bytes) => ({ why: sentenceOf(refusal('GET', 'https://registry.example/v2/', 401, bytes)) }),
   },
 ]
 
-// — bytes
-
-/** Pieces that mean something to some reader, or are an end of what numbers and texts can be. */
-const TOKENS = (
-  '{ } [ ] " : , \\ - * @ / % & = null true -1 1e999 9007199254740993 18446744073709551616 !!x &a *a (? {1000} é sha256: \\u0000 \\ud800 ' +
-  '"__proto__": -----BEGIN -----END'
-)
-  .split(' ')
-  .concat(
-    ' ',
-    '\n',
-    '\0',
-    '\ufeff',
-    '\ud83d',
-    '---\n',
-    '*a ',
-    '-----BEGIN PUBLIC KEY-----\n',
-    '-----END PUBLIC KEY-----\n',
-    '0\u0080',
-    '0\u0082',
-    '\u0004\u0084',
-  )
-  .map((token) => Buffer.from(token, /[\u0080-\u00bf]/.test(token) ? 'latin1' : 'utf8'))
-
-type Edit = {
-  readonly at: number
-  readonly edit: 'flip' | 'cut' | 'repeat' | 'insert'
-  readonly size: number
-  readonly token: number
-  readonly times: number
-}
-
-const edits: fc.Arbitrary<Edit[]> = fc.array(
-  fc.record({
-    at: fc.nat(1_000_000),
-    edit: fc.constantFrom('flip', 'cut', 'repeat', 'insert'),
-    size: fc.integer({ min: 1, max: 64 }),
-    token: fc.nat(TOKENS.length - 1),
-    times: fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 300 })),
-  }),
-  { minLength: 1, maxLength: 6 },
-)
-
-function edited(sample: Uint8Array, all: readonly Edit[]): Buffer {
-  let bytes = Buffer.from(sample)
-  for (const { at, edit, size, token, times } of all) {
-    const from = at % (bytes.length + 1)
-    const before = bytes.subarray(0, from)
-    const piece = bytes.subarray(from, from + size)
-    const after = bytes.subarray(from + piece.length)
-    const made = {
-      flip: Buffer.from(piece.map((b) => b ^ (1 << (times % 8)))),
-      cut: Buffer.alloc(0),
-      repeat: piece,
-      insert: TOKENS[token] ?? piece,
-    }[edit]
-    const many = edit === 'repeat' || edit === 'insert' ? times : 1
-    bytes = Buffer.concat([before, ...Array.from({ length: many }, () => made), ...(edit === 'insert' ? [piece] : []), after])
-  }
-  return bytes
-}
-
-/** What depth, count and length are made of. */
-const REPEATED = [...TOKENS, ...['{"a":', '[{', 'a: ', '- ', 'a,', 'aA0'].map((token) => Buffer.from(token))]
-
-async function answerOf(reader: Reader, bytes: Uint8Array): Promise<Answer> {
-  const answer = await reader.read(bytes)
-  if (answer === 'read') return answer
-  assert.ok(answer.why.length > 0, 'a reason says something')
-  assert.ok(answer.why.length <= MAX_WHY, `a reason of ${answer.why.length} characters`)
-  assert.ok(!answer.why.includes('[object ') && !answer.why.includes('undefined'), answer.why)
-  return answer
-}
-
-for (const reader of readers) {
-  const samples = reader.samples.map((sample) => Buffer.from(sample))
-
-  test(`${reader.name} reads what it should`, async () => {
-    for (const sample of samples) {
-      const answer = await answerOf(reader, sample)
-      // Two that answer with words only.
-      if (reader.name !== 'compileGlob' && reader.name !== 'the errors of a registry') assert.equal(answer, 'read')
-    }
-  })
-
-  test(`${reader.name} answers any bytes with a reason, and never throws`, () =>
-    fc.assert(
-      fc.asyncProperty(fc.uint8Array({ maxLength: 512 }), async (bytes) => void (await answerOf(reader, bytes))),
-      { numRuns: 150 * TIMES },
-    ))
-
-  test(`${reader.name} answers what was changed here and there, and never throws`, () =>
-    fc.assert(
-      fc.asyncProperty(fc.constantFrom(...samples), edits, async (sample, all) => void (await answerOf(reader, edited(sample, all)))),
-      { numRuns: 400 * TIMES },
-    ))
-
-  test(`${reader.name} answers much of the same soon (lessons 38, 41)`, async () => {
-    for (const token of REPEATED) {
-      const bytes = Buffer.alloc(reader.hostileBytes ?? HOSTILE_BYTES, token)
-      const start = performance.now()
-      await answerOf(reader, bytes)
-      const took = performance.now() - start
-      assert.ok(took <= MAX_MILLISECONDS, `${JSON.stringify(token.toString())} again and again took ${took.toFixed()} ms`)
-    }
-  })
-}
+fuzz(readers)
