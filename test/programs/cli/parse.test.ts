@@ -86,7 +86,7 @@ for (const [command, given, text] of [
   ['serve', ['--tls-cert', 'a.pem'], '--tls-cert needs --tls-key'],
   ['serve', ['--tls-key', 'a.pem'], '--tls-key needs --tls-cert'],
   ['serve', ['--manifests', 'a', '--kubeconfig', 'b'], '--manifests and --kubeconfig exclude each other'],
-  ['demo', ['--kubeconfig', 'b'], 'unknown option --kubeconfig: it belongs to sealgate serve'],
+  ['demo', ['--kubeconfig', 'b'], 'unknown option --kubeconfig: it belongs to sealgate serve, doctor'],
 ] as const)
   test(`sealgate ${command} ${given.join(' ')}: ${text}`, () => equal(problem(command, given), text))
 
