@@ -254,7 +254,7 @@ test('values of the public chart mean the same here', { skip }, async () => {
       replicaCount: 3,
       image: { repository: 'registry.example.com/sealgate', version: `sha256:${'0'.repeat(64)}`, pullPolicy: 'Always' },
       configData: { 'no-match-policy': 'warn', 'enable-oci11': true },
-      env: { SSL_CERT_DIR: '/certs', SIZE: 5 },
+      env: { SSL_CERT_DIR: '/certs', SIZE: 5, HOME: '/home' },
       extraArgs: { 'policy-resync-period': '1h', 'mirror': ['a=https://b', 'c=https://d'] },
       failurePolicy: 'Ignore',
       serviceAccount: { name: 'checker', annotations: { 'eks.amazonaws.com/role-arn': 'arn' } },
@@ -289,6 +289,8 @@ test('values of the public chart mean the same here', { skip }, async () => {
   const env = new Map(container.env.map(({ name, value }) => [name, value]))
   assert.equal(env.get('SSL_CERT_DIR'), '/certs')
   assert.equal(env.get('SIZE'), '5')
+  assert.equal(env.get('HOME'), '/home')
+  assert.equal(env.size, container.env.length, 'no variable stands twice')
   const ca = container.args.find((argument) => argument.startsWith('--registry-ca='))?.slice('--registry-ca='.length)
   const mount = container.volumeMounts.find((m) => ca?.startsWith(`${m.mountPath}/`))
   assert.equal(ca, `${mount?.mountPath}/ca-bundle.crt`)

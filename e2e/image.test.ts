@@ -64,16 +64,12 @@ suite(
         for (const file of text.split(/\s+/).slice(0, -1)) cpSync(join(root, file), join(app, file), { recursive: true })
       const [install = ''] = texts(build, 'RUN').filter((text) => text.startsWith('npm ci'))
       await must('npm', [...install.split(' ').slice(1), '--prefer-offline'], { cwd: app })
-      // The libraries, as the image has them: where ldd finds them.
-      for (const path of new Set((await must('ldd', [process.execPath])).match(/\/\S*/g))) {
-        mkdirSync(dirname(join(folder, path)), { recursive: true })
-        copyFileSync(path, join(folder, path))
-      }
-      mkdirSync(join(folder, 'usr/local/bin'), { recursive: true })
-      cpSync(process.execPath, join(folder, 'usr/local/bin/node'))
+      const assemble = (texts(build, 'RUN').find((text) => text.startsWith('mkdir')) ?? '')
+        .replaceAll('/image', folder)
+        .replaceAll(' /usr/local/bin/node ', ` ${process.execPath} `)
+      // Only root gives files away.
+      await must('sh', ['-ec', isRoot ? assemble : assemble.replaceAll('chown', 'true')], { cwd: app })
       const cache = join(app, '.cache/compile')
-      mkdirSync(cache, { recursive: true })
-      if (isRoot) chownSync(cache, uid, gid)
       const warm = (texts(build, 'RUN').at(-1) ?? '').replaceAll('/app', app)
       await must('setpriv', [...(isRoot ? [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups'] : []), 'sh', '-c', warm], {
         cwd: app,

@@ -89,5 +89,5 @@ test('templates read no value that values.yaml does not describe, and every desc
       `a template reads ${use}`,
     )
   const unused = described.filter((value) => ![...read].some((use) => isAbout(value, use)))
-  assert.deepEqual(unused, ['cosign.cosignPub', 'leasescleanup'])
+  assert.deepEqual(unused, [])
 })

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
+import { globSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { parse } from 'yaml'
 import { clusterImagePolicies, inForce, trustRoots } from '../../tools/crds.ts'
+import { root } from '../../tools/project.ts'
 
 type Schema = { type?: string; properties?: Record<string, Schema>; items?: Schema; required?: string[] } & Record<string, unknown>
 type Column = { name: string; jsonPath: string; type: string; priority?: number }
@@ -196,4 +198,42 @@ test('every field of a TrustRoot, and no other, is kept; a trusted root is kept 
   const trustedRoot = schemaOfTrustRoots.properties?.['spec']?.properties?.['trustedRoot']
   // Without a type it may be an object, and a text.
   assert.deepEqual(Object.keys(trustedRoot ?? {}), ['description', 'x-kubernetes-preserve-unknown-fields'])
+})
+
+/** What the API server would say of `value` by its type, or would cut off. */
+function* objections(schema: Schema, value: unknown, path: string): Generator<string> {
+  if (schema.properties && typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    for (const [name, part] of Object.entries(value)) {
+      const property = schema.properties[name]
+      if (property) yield* objections(property, part, `${path}.${name}`)
+      else if (schema['x-kubernetes-preserve-unknown-fields'] !== true && path !== '.metadata') yield `${path}.${name} is cut off`
+    }
+    return
+  }
+  const type = Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value
+  if (schema.type === undefined || (schema.type === 'integer' && type === 'number')) return
+  if (schema.type !== type) yield `${path} is ${type}, wanted ${schema.type}`
+  if (schema.items && Array.isArray(value))
+    for (const [at, item] of value.entries()) yield* objections(schema.items, item, `${path}[${at}]`)
+}
+
+test('every object that the sigstore policy controller was seen to accept is accepted, and nothing of it is cut off', () => {
+  type Recorded = { request: { kind: { kind: string }; object: Record<string, unknown> | null } }
+  const read = (file: string): unknown => JSON.parse(readFileSync(root + file, 'utf8'))
+  let seen = 0
+  for (const folder of globSync('cases/recorded/*/case.json', { cwd: root }).map((file) => file.slice(0, -'/case.json'.length))) {
+    if ((read(`${folder}/case.json`) as { path?: string }).path !== '/validating') continue
+    if (!(read(`${folder}/expect.json`) as { allowed?: boolean }).allowed) continue
+    const { kind, object } = (read(`${folder}/review.json`) as Recorded).request
+    const schema = bothKinds.find(([name]) => name === kind.kind)?.[1]
+    if (!schema || !object) continue
+    const { metadata: _, ...rest } = object
+    assert.deepEqual([...objections(schema, rest, '')], [], folder)
+    seen++
+  }
+  assert.ok(seen > 40, `${seen}`)
+  assert.deepEqual(
+    [...objections(schemaOf('v1beta1'), { spec: { mode: 1, images: [{ regex: 'x' }] } }, '')],
+    ['.spec.mode is number, wanted string', '.spec.images[0].regex is cut off'],
+  )
 })
