@@ -52,9 +52,9 @@ Exit status: 0 when it is verified, 1 when it is refused, 2 when it could not be
     --certificate-oidc-issuer https://accounts.google.com app.tgz
   sealgate verify-bundle --bundle app.tgz.sigstore.json --key cosign.pub --trusted-root trusted_root.json app.tgz`,
   'doctor': `Reads a cluster with a kubeconfig and checks all that the controller needs: definitions, webhook configurations, Service,
-certificate, rights, namespaces, whether the API server reaches the webhook (it is given a Pod and a policy as a dry run: nothing
-is kept), policies and what they name, trust roots, registries with the credentials that there are, and what the sigstore policy
-controller left. Of files it checks what files can tell. Whatever is wrong comes with how to mend it.
+certificate, rights, namespaces, whether the API server reaches the webhook (it is given a Pod and a policy as a dry run, and
+nothing is kept), policies and what they name, trust roots, registries with the credentials that there are, and what the
+sigstore policy controller left. Of files it checks what files can tell. Whatever is wrong comes with how to mend it.
 Exit status: 0 when nothing is wrong, 1 when something is, 2 when it could not be found out.
 
   sealgate doctor --kubeconfig ~/.kube/config
