@@ -176,7 +176,7 @@ export class Authentication {
   /** After a 401: what it asks for is remembered, and given when it is something else than what was sent. */
   async #answerChallenge(credential: Credential, reply: Reply, sent: Given | undefined, course: Course): Promise<Attempt> {
     const { answer, endpoint } = reply
-    const challenge = readChallenge(answer.headers['www-authenticate'])
+    const challenge = challengeOf(answer, endpoint)
     if (!challenge) return reply
     const demand = this.#learn(challenge, endpoint, course.question)
     const scope = this.#scope(endpoint, course.question, demand)
@@ -262,7 +262,7 @@ export class Authentication {
   async #ping(endpoint: Endpoint, signal: AbortSignal): Promise<Demand> {
     const answer = await this.#transport.ask({ method: 'GET', targets: [targetOf(endpoint, '')], headers: {}, maxBytes: MAX_PING }, signal)
     if (!('status' in answer)) return 'none'
-    const challenge = answer.status === 401 ? readChallenge(answer.headers['www-authenticate']) : undefined
+    const challenge = answer.status === 401 ? challengeOf(answer, endpoint) : undefined
     const demand = challenge ? { challenge, inside: false } : 'none'
     this.#demands.set(endpoint.key, demand)
     return demand
@@ -290,6 +290,11 @@ type Given = { readonly header: string | undefined; readonly token?: string; rea
 /** The error status of an answer in words. */
 export function reasonOf({ target, status, body }: Answer): RegistryReason {
   return refusal('GET', target.shown, status, body)
+}
+
+/** What the registry asks for. What another host asks for, to which it redirected, is not for the registry's credentials to answer (lesson 43). */
+function challengeOf({ headers, url }: Answer, endpoint: Endpoint): Challenge | undefined {
+  return url.origin === endpoint.url('').origin ? readChallenge(headers['www-authenticate']) : undefined
 }
 
 function isRefused({ status }: Answer): boolean {

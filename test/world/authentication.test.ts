@@ -278,6 +278,25 @@ test('lesson 43: a password goes to no realm but the one that the registry names
   assert.equal(fetched.reason.code, 'registry-address-refused')
 })
 
+test('lesson 43: what another host asks for, to which a registry redirects, is no demand of the registry: nothing secret goes there', async () => {
+  for (const challenge of ['Basic realm="x"', 'Bearer realm="REALM",service="x"']) {
+    const elsewhere = await fake()
+    const registry = await fake()
+    const realm = `${elsewhere.url}/token`
+    for (const path of ['/v2/team/app/manifests/v1', '/v2/'])
+      registry.misbehave(path, { status: 307, headers: { location: `${elsewhere.url}/asks` } })
+    elsewhere.misbehave('/asks', { status: 401, headers: { 'www-authenticate': challenge.replace('REALM', realm) } })
+    const reader = client()
+    const place = { registry: registry.host, repository: 'team/app' }
+    for (const _ of ['first', 'when something was learnt']) {
+      const fetched = await reader.manifest(place, 'v1', chain(right, ANONYMOUS), soon())
+      assert.equal(fetched.state === 'failed' && fetched.reason.code, 'registry-refused')
+    }
+    assert.deepEqual([...new Set([...sent(elsewhere), ...sent(registry)].map((line) => line.split(' ')[1]))], ['-'], challenge)
+    assert.equal(elsewhere.seen.filter(({ path }) => path === '/token').length, 0, challenge)
+  }
+})
+
 test('what cannot be a registry is asked for nowhere', async () => {
   for (const registry of ['user@r.example', 'r.example/x', 'r.example?x'])
     assert.deepEqual(told(await client().manifest({ registry, repository: 'app' }, 'v1', chain(right), soon())), [
