@@ -69,8 +69,9 @@ const HUB_NAMES: ReadonlySet<string> = new Set([
 function readPlace(text: string): Repository | undefined {
   const slash = text.indexOf('/')
   const first = text.slice(0, Math.max(slash, 0))
-  // Without a dot or a colon the first segment is a part of a Docker Hub name, even `localhost`: upstream's rule.
-  const namesHost = first.includes('.') || first.includes(':')
+  // Without a dot or a colon the first segment is a part of a Docker Hub name. Upstream says so of `localhost` too, but container runtimes do not:
+  // what they would pull from the node itself must not be judged as an image of Docker Hub.
+  const namesHost = first.includes('.') || first.includes(':') || first.toLowerCase() === 'localhost'
   const registry = namesHost ? canonicalHost(first) : DOCKER_HUB
   const repository = namesHost ? text.slice(slash + 1) : text
   if (registry === undefined || repository.length < MIN_REPOSITORY || repository.length > MAX_REPOSITORY) return undefined

@@ -130,7 +130,7 @@ export function whyDead(text: string): string | undefined {
   // Only a registry without stars is known well enough to say how it should be spelt.
   const [, host, path = ''] = /^([^/*]*)\/(.*)$/.exec(text) ?? []
   if (host !== undefined) {
-    if (!host.includes('.') && !host.includes(':'))
+    if (!host.includes('.') && !host.includes(':') && host !== 'localhost')
       return `${never}: names begin with their registry; for Docker Hub write ${DOCKER_HUB}/${text}`
     const registry = canonicalHost(host)
     if (registry === undefined) return `${never}: ${host} is not a registry`

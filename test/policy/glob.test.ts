@@ -178,7 +178,7 @@ for (const [glob, says] of [
   ['registry.local./**', 'that registry is always compared as registry.local; write registry.local/**'],
   ['registry..local/**', 'registry..local is not a registry'],
   ['myuser/myapp*', 'names begin with their registry; for Docker Hub write index.docker.io/myuser/myapp*'],
-  ['localhost/*', 'names begin with their registry; for Docker Hub write index.docker.io/localhost/*'],
+  ['localhost/*', 'that registry is always compared as localhost:443; write localhost:443/*'],
   ['busybox*', "names begin with their registry; for Docker Hub's library write index.docker.io/library/busybox*"],
   ['registry.local/App*', 'registries, repositories and digests are lower case'],
   ['registry.local/app@sha256:abc', 'names are written registry/repository@sha256:<64 lower-case digits>'],
