@@ -281,7 +281,8 @@ class Judging<A extends Access> {
         }
         return {
           decision: latest,
-          goodFor: judgement.until === undefined ? undefined : judgement.until - judgement.at,
+          // From now on: gathering what it rests on may have taken as long as that holds.
+          goodFor: judgement.until === undefined ? undefined : judgement.until - this.#around.now(),
           note: signerOf(latest),
         }
       }),

@@ -499,6 +499,35 @@ describe('credentials', () => {
   })
 })
 
+test('lesson 47: a pass is remembered from when it was found until what it rests on ends, however long finding it took', async () => {
+  const sigstore = await Sigstore.create()
+  const root = readTrustedRoot(JSON.stringify(sigstore.trustedRoot()), 'own')
+  assert.ok(root.ok)
+  const ends = SIGNED_AT + 600_000 // of the certificate, which is checked against now
+  let at = ends - 1000
+  const keyless = { trustRootRef: 'own', identities: [{ issuer: DEFAULT_ISSUER, subject: DEFAULT_SUBJECT }] }
+  for (const [gathering, isRemembered] of [
+    [900, true],
+    [1001, false],
+  ] as const) {
+    await using desk = await Desk.open({
+      policies: { p: about({ keyless }) },
+      outside: { trustRoots: new Map([['own', root]]) },
+      now: () => at,
+    })
+    const image = desk.image('app')
+    desk.push('app', signatureManifest(image.digest, [sigstore.signImage({ digest: image.digest, form: 'annotations', log: 'none' })]))
+    const name = `registry.example/app@${image.digest}`
+    at = ends - 1000
+    desk.fake.misbehave((seen) => (seen.path.endsWith('.sig') ? ((at = ends - 1000 + gathering), false) : false), { silence: true })
+    assert.equal((await desk.validate(pod(name))).allowed, true)
+    const asked = desk.fake.seen.length
+    at = ends - 50
+    assert.equal((await desk.validate(pod(name))).allowed, true)
+    assert.equal(desk.fake.seen.length === asked, isRemembered)
+  }
+})
+
 describe('work', () => {
   test('that outlives its request goes on, so that a retry succeeds', async () => {
     const { desk, name } = await signed()

@@ -32,8 +32,8 @@ export type DeskOptions = {
   readonly secretsFail?: string
   /** What was fetched from outside of the cluster. */
   readonly outside?: Partial<Outside>
-  /** Now, in ms since 1970. */
-  readonly now?: number
+  /** Now, in ms since 1970; asked anew each time where it goes on. */
+  readonly now?: number | (() => number)
 }
 
 /** A whole Sealgate with a registry `registry.example` behind a mirror: policies in, reviews in, answers out. */
@@ -68,7 +68,7 @@ export class Desk {
       credentials,
       memory,
       rememberTags: () => this.#snapshot.settings.rememberTags,
-      now: () => options.now ?? Date.UTC(2026, 0, 1),
+      now: typeof options.now === 'function' ? options.now : () => Number(options.now ?? Date.UTC(2026, 0, 1)),
     })
   }
 

@@ -51,13 +51,14 @@ export class Memory {
 
   /** Answers a remembered pass, joins the same work under way, or does it. Only a pass is kept, for `ttl` ms and not past what it rests on; 0 keeps nothing. */
   judged(key: string, ttl: number, work: () => Promise<Judged>): Promise<Decision | { readonly remembered: string }> {
-    const remembered = ttl > 0 ? this.#passes.get(key) : undefined
+    const kept = within(ttl, key)
+    const remembered = ttl > 0 ? this.#passes.get(kept) : undefined
     this.#count('pass', remembered !== undefined)
     if (remembered !== undefined) return Promise.resolve({ remembered })
     return this.single(`judged\n${key}`, async () => {
       const { decision, goodFor, note } = await work()
       const time = Math.min(ttl, goodFor ?? Infinity)
-      if (decision.outcome === 'pass' && time > 0) this.#passes.set(key, note, { ttl: time })
+      if (decision.outcome === 'pass' && time > 0) this.#passes.set(kept, note, { ttl: time })
       return decision
     })
   }
@@ -73,15 +74,17 @@ export class Memory {
     this.#content.set(key, bytes)
   }
 
-  tag(key: string): Digest | undefined {
-    const digest = this.#tags.get(key)
+  /** The digest that a tag had within the last `ttl` ms; 0 remembers nothing. */
+  tag(key: string, ttl: number): Digest | undefined {
+    if (ttl === 0) return undefined
+    const digest = this.#tags.get(within(ttl, key))
     this.#count('tag', digest !== undefined)
     return digest
   }
 
   /** Keeps a tag's digest for `ttl` ms; 0 keeps nothing. */
   keepTag(key: string, digest: Digest, ttl: number): void {
-    if (ttl > 0) this.#tags.set(key, digest, { ttl })
+    if (ttl > 0) this.#tags.set(within(ttl, key), digest, { ttl })
   }
 
   /** How near the process is to the memory that it may have. Under pressure, what could be fetched again is given up at once. */
@@ -104,4 +107,9 @@ export class Memory {
     this.#running.set(key, started)
     return started
   }
+}
+
+/** What was kept for another time is not remembered any more: who shortens it means what is remembered already. */
+function within(ttl: number, key: string): string {
+  return `${ttl} ${key}`
 }

@@ -88,7 +88,7 @@ export class WorldAround implements Surroundings<RegistryAccess> {
   async resolve(image: Reference, access: RegistryAccess, budget: number): Promise<Read<Digest>> {
     const { registry, memory, rememberTags } = this.#options
     const key = `${image.registry}/${image.repository}:${image.tag ?? 'latest'}\n${access.scope(image.registry, image.repository)}`
-    const known = rememberTags() > 0 ? memory.tag(key) : undefined
+    const known = memory.tag(key, rememberTags())
     if (known) return { ok: true, value: known }
     const asked = memory.single(`resolve\n${key}`, async (): Promise<Read<Digest>> => {
       const fetched = await bounded((signal) => registry.resolve(image, image.tag ?? 'latest', access.keychain, signal))

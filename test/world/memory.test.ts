@@ -12,6 +12,7 @@ const fail = because(question, { code: 'static-fail', message: '' })
 const unknown = because(question, { code: 'deadline' })
 const judged = (decision: Decision, goodFor?: number, note = '') => ({ decision, goodFor, note })
 const MINUTE = 60_000
+const DIGEST = `sha256:${'a'.repeat(64)}` as const
 
 function memory(maxPassBytes = 1_000_000) {
   return new Memory({ maxPassBytes, maxContentBytes: 10_000 })
@@ -41,6 +42,15 @@ test('a pass is forgotten after its time', async () => {
   await m.judged('key', 5, async () => judged(pass))
   await setTimeout(20)
   assert.deepEqual(await m.judged('key', 5, async () => judged(fail)), fail)
+})
+
+test('lesson 47: when passes are to be remembered for a shorter time, those that were remembered for a longer one do not count', async () => {
+  const m = memory()
+  await m.judged('key', 60 * MINUTE, async () => judged(pass))
+  assert.deepEqual(await m.judged('key', MINUTE, async () => judged(fail)), fail)
+  m.keepTag('tag', DIGEST, 60 * MINUTE)
+  assert.equal(m.tag('tag', 60 * MINUTE), DIGEST)
+  assert.equal(m.tag('tag', MINUTE), undefined)
 })
 
 test('a pass is never remembered past what it rests on', async () => {
@@ -94,7 +104,7 @@ test('a tag is kept only when a time is given', () => {
   const m = memory()
   m.keepTag('a', 'sha256:aa', 0)
   m.keepTag('b', 'sha256:bb', MINUTE)
-  assert.deepEqual([m.tag('a'), m.tag('b')], [undefined, 'sha256:bb'])
+  assert.deepEqual([m.tag('a', MINUTE), m.tag('b', MINUTE)], [undefined, 'sha256:bb'])
 })
 
 test('under pressure what could be fetched again is given up, and what passed is kept', async () => {
