@@ -426,6 +426,14 @@ describe('without policies', () => {
   })
 })
 
+test('lesson 10: settings that could not be read are not the usual ones: everything is refused, though the policies are known', async () => {
+  const { desk, name } = await signed({ configMapsUnread: 'configmaps is forbidden' })
+  await using _ = desk
+  const { allowed, message } = await desk.validate(pod(name))
+  assert.equal(allowed, false)
+  assert.match(message, /the policies in force are not known: configmaps is forbidden/)
+})
+
 describe('credentials', () => {
   const name = (digest: string) => `registry.example/private/app@${digest}`
 

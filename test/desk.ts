@@ -27,6 +27,7 @@ export type DeskOptions = {
   /** Names of the pull secrets of the ServiceAccount `default` in namespace `demo`. */
   readonly accountSecrets?: readonly string[]
   readonly policiesIncomplete?: string
+  readonly configMapsUnread?: string
   readonly registry?: FakeRegistryOptions
   /** What asking for any Secret fails with. */
   readonly secretsFail?: string
@@ -92,6 +93,7 @@ export class Desk {
       {
         policies: new Map(objects),
         policiesIncomplete: this.#options.policiesIncomplete,
+        configMapsUnread: this.#options.configMapsUnread,
         trustRoots: new Map(),
         secrets: new Map(),
         configMaps: new Map([['config-policy-controller', { data: settings }]]),

@@ -88,7 +88,8 @@ export function* compileInSteps(
     policies.push(compilePolicy(readPolicy(name, raw), objects.secrets, systemNamespace, settings, known, outside))
     yield
   }
-  const unknownBecause = policies.length === 0 ? objects.policiesIncomplete : undefined
+  // Settings that nobody has read may be stricter than those that are meant where there are none.
+  const unknownBecause = objects.configMapsUnread ?? (policies.length === 0 ? objects.policiesIncomplete : undefined)
   const isWithout = policies.length === 0 && settings.withoutPolicies === 'keyless' && settings.keyless === 'enabled'
   return {
     fallback: isWithout

@@ -15,6 +15,8 @@ export type ClusterObjects = {
   readonly secrets: ReadonlyMap<string, object>
   /** ConfigMaps of the controller's namespace by name (`config-policy-controller` and, later, policy sources). */
   readonly configMaps: ReadonlyMap<string, object>
+  /** Why the settings in `configMaps` are not known at all; undefined: they were read, or there are none. */
+  readonly configMapsUnread?: string | undefined
   /** TrustRoot objects by name, as they are written. What they say is trusted is fetched and read elsewhere, and comes in `Outside`. */
   readonly trustRoots: ReadonlyMap<string, object>
   /** Why `trustRoots` may not be the complete list. Undefined: it is complete. */

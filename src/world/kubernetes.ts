@@ -136,6 +136,7 @@ class Kubernetes implements Cluster {
       policiesIncomplete: this.#policies.why && `${this.#policies.resource}: ${this.#policies.why}`,
       secrets: new Map(this.#secrets.items),
       configMaps: new Map(this.#configMaps.items),
+      configMapsUnread: this.#configMaps.isListed ? undefined : `${this.#configMaps.resource}: ${this.#configMaps.why ?? ''}`,
       trustRoots: new Map(this.#trustRoots.items),
       trustRootsIncomplete: this.#trustRoots.why && `${this.#trustRoots.resource}: ${this.#trustRoots.why}`,
     }

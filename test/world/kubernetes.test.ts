@@ -190,6 +190,17 @@ test('lesson 10: an API server that is away, or no longer knows policies, makes 
   assert.equal(cluster.objects().policies.size, 1)
 })
 
+test('lesson 10: settings that cannot be read are told of, and are never the usual ones; those that were read once stay', async (t) => {
+  const { cluster, fake } = await opened(t, (fake) => fake.deny('list', 'configmaps', 'cosign-system'))
+  await until(() => cluster.objects().configMapsUnread?.includes('is forbidden') === true)
+  assert.equal(fake.count('watch', 'configmaps'), 0)
+  const setting = await opened(t)
+  await ready(setting)
+  await setting.fake.stop()
+  await until(() => setting.cluster.objects().policiesIncomplete !== undefined)
+  assert.equal(setting.cluster.objects().configMapsUnread, undefined)
+})
+
 test('a missing CRD is not ready, and never no policy at all', async (t) => {
   const { cluster } = await opened(t, (fake) => fake.store.servePolicies())
   await until(() => cluster.waitingFor().length === 1 && !cluster.waitingFor()[0]?.endsWith('not read yet'))
