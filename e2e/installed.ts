@@ -9,7 +9,7 @@ import type { Parts } from './parts.ts'
 import { freePort, must, temporaryFolder } from './processes.ts'
 import { type Registry, pushImage, startRegistry } from './registry.ts'
 import { Replica } from './replica.ts'
-import { Service } from './service.ts'
+import { type Endpoint, Service } from './service.ts'
 
 export const SYSTEM = 'cosign-system'
 const SERVICE_ACCOUNT = 'webhook'
@@ -23,6 +23,8 @@ export type Installed = {
   readonly images: Images
   readonly keys: { readonly ours: KeyPair; readonly theirs: KeyPair }
   readonly registry: Registry
+  /** Where the replicas find the registry. */
+  readonly registryFront: Service
   readonly replicas: readonly Replica[]
   readonly service: Service
   /** A kubeconfig with the rights of the controller. */
@@ -53,6 +55,11 @@ export async function install(parts: Parts, way: Way, more: readonly string[] = 
   try {
     const registry = await startRegistry(parts.registry, join(folder, 'registry.log'), false)
     stops.push(() => registry.stop())
+    // At an address that stays, whatever becomes of the registry.
+    const registryPort = await freePort()
+    const registryFront = await Service.start('127.0.0.1', registryPort)
+    stops.push(() => registryFront.stop())
+    registryFront.add(frontOf(registry))
     const denying = await startDenyingRegistry()
     stops.push(() => denying.close().closeAllConnections())
     const [{ images, keys }, cluster] = await Promise.all([
@@ -76,8 +83,8 @@ export async function install(parts: Parts, way: Way, more: readonly string[] = 
       service,
       arguments: [
         '--drain-quiet=0s',
-        `--mirror=gcr.io=http://${registry.host}/gcr.io`,
-        `--mirror=index.docker.io=http://${registry.host}/docker.io`,
+        `--mirror=gcr.io=http://127.0.0.1:${registryPort}/gcr.io`,
+        `--mirror=index.docker.io=http://127.0.0.1:${registryPort}/docker.io`,
         `--mirror=registry.example.com=http://${hostOf(denying)}`,
         // Nothing of the public instance is needed, and tests ask nobody outside of this machine.
         '--disable-tuf',
@@ -90,11 +97,16 @@ export async function install(parts: Parts, way: Way, more: readonly string[] = 
     await Promise.all(replicas.map((replica) => replica.untilReady()))
     await untilTold(cluster)
     const log = (): string => replicas.map((replica) => replica.log()).join('')
-    return { cluster, images, keys, registry, replicas, service, kubeconfig, log, stop }
+    return { cluster, images, keys, registry, registryFront, replicas, service, kubeconfig, log, stop }
   } catch (error) {
     await stop()
     throw error
   }
+}
+
+/** A registry behind its front. */
+export function frontOf(registry: Registry): Endpoint {
+  return { port: Number(registry.host.split(':')[1]), isReady: async () => true }
 }
 
 async function pushImages(parts: Parts, registry: Registry, folder: string): Promise<{ images: Images; keys: Installed['keys'] }> {

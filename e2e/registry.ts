@@ -5,14 +5,14 @@ import { Server } from './processes.ts'
 export type Registry = {
   /** `127.0.0.1:PORT` */
   readonly host: string
-  stop(): Promise<void>
+  stop(signal?: 'SIGTERM' | 'SIGKILL'): Promise<void>
 }
 
 /** With `referrers` it has the API of that name; without, clients keep the index of referrers under the fallback tag. */
 export async function startRegistry(program: string, log: string, referrers: boolean): Promise<Registry> {
   const server = new Server('registry', program, [`-referrers=${referrers}`], log)
   const host = await server.until(() => /^\S+$/m.exec(server.log())?.[0])
-  return { host, stop: () => server.stop() }
+  return { host, stop: (signal) => server.stop(signal) }
 }
 
 /** Pushes an image whose digest depends on `content` alone, and answers its digest. It has no layers: no one here unpacks it. */
@@ -55,6 +55,44 @@ export async function get(registry: Registry, path: string): Promise<{ mediaType
   const response = await fetch(`http://${registry.host}/v2/${path}`)
   const text = await response.text()
   return response.ok ? { mediaType: response.headers.get('content-type') ?? '', text } : undefined
+}
+
+/** All that a repository holds, in the order in which it can be pushed. */
+export type Content = {
+  readonly repository: string
+  readonly blobs: readonly string[]
+  readonly manifests: readonly { readonly reference: string; readonly mediaType: string; readonly text: string }[]
+}
+
+/** What lies under the tags of a repository, and what that names. */
+export async function contentOf(registry: Registry, repository: string): Promise<Content> {
+  const blobs = new Map<string, string>()
+  const manifests: Content['manifests'][number][] = []
+  type Named = { readonly digest: string; readonly mediaType: string }
+  const take = async (reference: string): Promise<void> => {
+    const found = await get(registry, `${repository}/manifests/${reference}`)
+    if (!found) return
+    const {
+      config,
+      layers = [],
+      manifests: parts = [],
+    } = JSON.parse(found.text) as Partial<Record<'layers' | 'manifests', Named[]>> & { config?: Named }
+    for (const { digest } of parts) await take(digest)
+    for (const { digest } of [...(config ? [config] : []), ...layers])
+      blobs.set(digest, (await get(registry, `${repository}/blobs/${digest}`))?.text ?? '')
+    manifests.push({ reference, ...found })
+  }
+  const list = await get(registry, `${repository}/tags/list`)
+  const { tags } = JSON.parse(list?.text ?? '{}') as { tags?: readonly string[] }
+  for (const tag of tags ?? []) await take(tag)
+  return { repository, blobs: [...blobs.values()], manifests }
+}
+
+/** Pushes it as it was. */
+export async function restore(registry: Registry, { repository, blobs, manifests }: Content): Promise<void> {
+  for (const blob of blobs) await pushBlob(registry, repository, blob)
+  for (const { reference, mediaType, text } of manifests)
+    await put(`http://${registry.host}/v2/${repository}/manifests/${reference}`, text, mediaType)
 }
 
 async function pushManifest(registry: Registry, repository: string, tag: string, manifest: string): Promise<string> {

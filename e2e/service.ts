@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { type Socket, connect, createServer } from 'node:net'
+import { pipeline } from 'node:stream'
 
 /** One that stands behind a Service. `isReady` is asked again and again, as the kubelet asks. */
 export type Endpoint = { readonly port: number; isReady(): Promise<boolean> }
@@ -37,6 +38,12 @@ export class Service {
     this.#endpoints.delete(endpoint)
   }
 
+  /** Nobody is there any more. */
+  clear(): void {
+    this.#endpoints.clear()
+    for (const socket of this.#sockets) socket.resetAndDestroy()
+  }
+
   stop(): void {
     clearInterval(this.#probing)
     this.#server.close()
@@ -56,18 +63,15 @@ export class Service {
     const chosen = ready[this.#next++ % Math.max(1, ready.length)]
     if (!chosen) return void socket.resetAndDestroy()
     const onward = connect(chosen.port, '127.0.0.1')
-    for (const [one, other] of [
-      [socket, onward],
-      [onward, socket],
-    ] as const) {
+    for (const one of [socket, onward]) {
       this.#sockets.add(one)
       one.setNoDelay(true)
-      one.pipe(other)
-      one.on('error', () => other.resetAndDestroy())
-      one.on('close', () => {
-        this.#sockets.delete(one)
-        other.end()
-      })
+      one.on('close', () => this.#sockets.delete(one))
     }
+    // Whichever side ends, the other does.
+    pipeline(socket, onward, socket, () => {
+      socket.destroy()
+      onward.destroy()
+    })
   }
 }

@@ -40,6 +40,8 @@ export class ApiServer {
   readonly #access: Access
   #dispatcher: { readonly key: string; readonly dispatcher: Dispatcher } | undefined
   #lastContact = performance.now()
+  #isAway = false
+  readonly #waiting = new Set<() => void>()
   #clock: number | undefined
 
   constructor(access: Access) {
@@ -54,6 +56,12 @@ export class ApiServer {
   /** What time it was there at its last answer, in ms since 1970; it tells whole seconds. */
   clock(): number | undefined {
     return this.#clock
+  }
+
+  /** Calls `back` once, when the API server answers again after it did not. Answers how not to. */
+  whenBack(back: () => void): () => void {
+    this.#waiting.add(back)
+    return () => void this.#waiting.delete(back)
   }
 
   async close(): Promise<void> {
@@ -137,7 +145,7 @@ export class ApiServer {
     const dispatcher = this.#dispatcherFor(credentials.tls)
     const search = new URLSearchParams(query).toString()
     const url = `${this.#access.server}${path}${search === '' ? '' : `?${search}`}`
-    const response = await request(url, {
+    const asked = request(url, {
       method,
       dispatcher,
       signal,
@@ -150,10 +158,29 @@ export class ApiServer {
       ...(body && { body: body.text }),
       bodyTimeout: 0,
     })
-    this.#lastContact = performance.now()
+    const response = await this.#answered(asked)
     const date = Date.parse(String(response.headers['date']))
     if (!Number.isNaN(date)) this.#clock = date
     return response
+  }
+
+  /** Notes whether there is an API server, and tells those who wait for it. */
+  async #answered(asked: Promise<Dispatcher.ResponseData>): Promise<Dispatcher.ResponseData> {
+    try {
+      const response = await asked
+      this.#lastContact = performance.now()
+      // What comes back and still cannot answer is not back.
+      if (this.#isAway && response.statusCode < 500) {
+        this.#isAway = false
+        const waiting = [...this.#waiting]
+        this.#waiting.clear()
+        for (const back of waiting) back()
+      }
+      return response
+    } catch (error) {
+      this.#isAway = true
+      throw error
+    }
   }
 
   /** The text of an answer, or undefined when it is larger than `max` bytes. */

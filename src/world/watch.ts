@@ -308,12 +308,21 @@ export class Watch<T> {
     await this.#pause(retryAfter)
   }
 
-  /** Longer with each failure in a row, and never the same for two: a struggling API server is not asked by all at once. */
+  /**
+   * Longer with each failure in a row, and never the same for two: a struggling API server is not asked by all at once. What only waits for the
+   * API server to be back goes on soon after it is.
+   */
   async #pause(retryAfter: number | undefined): Promise<void> {
     const { firstPause, longestPause } = this.#times
     const usual = Math.min(firstPause * 2 ** Math.min(this.#failures++, 20), longestPause)
-    const pause = (retryAfter ?? 0) + usual * (0.5 + Math.random() / 2)
-    await wait(pause, undefined, { signal: this.#ended.signal }).catch(() => undefined)
+    const spread = 0.5 + Math.random() / 2
+    const back = new AbortController()
+    const forget = retryAfter === undefined ? this.#api.whenBack(() => back.abort()) : (): void => undefined
+    const pause = (ms: number, signal: AbortSignal): Promise<unknown> => wait(ms, undefined, { signal }).catch(() => undefined)
+    const least = Math.min(usual, firstPause) * spread
+    await pause((retryAfter ?? 0) + least, this.#ended.signal)
+    await pause((usual - Math.min(usual, firstPause)) * spread, AbortSignal.any([this.#ended.signal, back.signal]))
+    forget()
   }
 }
 

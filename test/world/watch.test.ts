@@ -20,7 +20,7 @@ const policies: Watched<string> = {
 
 const policy = (name: string, spec: object = {}) => ({ kind: 'ClusterImagePolicy', metadata: { name }, spec })
 
-type Setting = { fake: FakeCluster; watch: Watch<string>; names(): string; changes: string[]; lines: string[] }
+type Setting = { fake: FakeCluster; api: ApiServer; watch: Watch<string>; names(): string; changes: string[]; lines: string[] }
 
 async function watched(
   t: TestContext,
@@ -46,7 +46,7 @@ async function watched(
     await api.close()
     await fake.stop()
   })
-  return { fake, watch, names, changes, lines }
+  return { fake, api, watch, names, changes, lines }
 }
 
 /** Waits, at most 4 s, until something has come about. */
@@ -182,6 +182,18 @@ for (const how of ['garbage', 'in-stream'] as const) {
     await until(() => setting.names() === 'a' && setting.watch.why === undefined)
   })
 }
+
+test('a watch that waits goes on as soon as anything else hears of the API server again', async (t) => {
+  const { fake, api, watch } = await watched(t, { firstPause: 100, longestPause: 60_000 })
+  await until(() => watch.isListed && watch.why === undefined)
+  await fake.stop()
+  await wait(3_000)
+  await fake.start()
+  const began = performance.now()
+  await api.get('/api/v1/namespaces/demo/secrets', {}, new AbortController().signal)
+  await until(() => watch.why === undefined)
+  assert.ok(performance.now() - began < 400, `${performance.now() - began}`)
+})
 
 test('a version that is not served is left for the other', async (t) => {
   const setting = await watched(t, {}, {}, (fake) => {
