@@ -106,13 +106,20 @@ suite('what is in deploy/, given to a real API server', { skip: leftOutWithout(n
     const status = JSON.stringify({
       status: {
         conditions: [{ type: 'Ready', status: 'True' }],
-        annotations: { keys: '2', keysReadAt: new Date(Date.now() - 5_000).toISOString(), expires: '2030-01-01T00:00:00Z', ours: 'kept' },
+        annotations: {
+          images: '**,other',
+          authorities: 'a,b',
+          keys: '2',
+          keysReadAt: new Date(Date.now() - 5_000).toISOString(),
+          expires: '2030-01-01T00:00:00Z',
+          ours: 'kept',
+        },
       },
     })
     for (const kind of [POLICIES, 'trustroot']) await must(`patch ${kind} listed --subresource=status --type=merge -p ${status}`)
     assert.match(
       await must(`get ${POLICIES} listed`),
-      /^NAME +MODE +IMAGES +AUTHORITIES +READY +AGE\nlisted +enforce +\*\* +a +True +\d+s\n$/,
+      /^NAME +MODE +IMAGES +AUTHORITIES +READY +AGE\nlisted +enforce +\*\*,other +a,b +True +\d+s\n$/,
     )
     assert.match(
       await must('get trustroot listed'),

@@ -58,6 +58,13 @@ export const inForce = {
   expires: 'When what is trusted ends unless it is refreshed before (RFC 3339).',
 } as const
 
+/** Of a policy besides. */
+export const inForceOfPolicy = {
+  ...inForce,
+  images: 'The images that the policy speaks about, in one line.',
+  authorities: 'Who must have signed, in one line; one of them suffices.',
+} as const
+
 const statusOf = (of: 'policy' | 'trust root', types: string): Schema =>
   fields(
     {
@@ -69,7 +76,9 @@ const statusOf = (of: 'policy' | 'trust root', types: string): Schema =>
       conditions: list(condition(types), `How the ${of} is. Ready sums up the others.`),
       annotations: anyMap(
         'What is in force now.',
-        Object.fromEntries(Object.entries(inForce).map(([name, description]) => [name, text(description)])),
+        Object.fromEntries(
+          Object.entries(of === 'policy' ? inForceOfPolicy : inForce).map(([name, description]) => [name, text(description)]),
+        ),
       ),
     },
     `What became of the ${of}; written by the controller.`,
@@ -357,8 +366,9 @@ const age: Column = { name: 'Age', type: 'date', jsonPath: '.metadata.creationTi
 
 const policyColumns: readonly Column[] = [
   { name: 'Mode', type: 'string', jsonPath: '.spec.mode', description: 'enforce or warn.' },
-  { name: 'Images', type: 'string', jsonPath: '.spec.images[*].glob', description: 'The images that the policy speaks about.' },
-  { name: 'Authorities', type: 'string', jsonPath: '.spec.authorities[*].name', description: 'Who must have signed; one suffices.' },
+  // A column shows the first of a list, which would hide that there are more; so the controller writes them in one line.
+  { name: 'Images', type: 'string', jsonPath: '.status.annotations.images', description: inForceOfPolicy.images },
+  { name: 'Authorities', type: 'string', jsonPath: '.status.annotations.authorities', description: inForceOfPolicy.authorities },
   ready,
   age,
   keys,

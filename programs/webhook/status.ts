@@ -1,7 +1,7 @@
 import type { Snapshot } from '../../src/policy/compile.ts'
 import type { ClusterObjects } from '../../src/policy/objects.ts'
 import type { InForce, Status, Steps } from '../../src/policy/status.ts'
-import { keysOf, statusAfter, stepsOf, whyNotReady } from '../../src/policy/status.ts'
+import { keysOf, linesOf, statusAfter, stepsOf, whyNotReady } from '../../src/policy/status.ts'
 import type { ApiServer } from '../../src/world/api-server.ts'
 import { type ApiObject, failure, isConflict, metadataOf } from '../../src/world/change.ts'
 import type { Log } from '../../src/world/log.ts'
@@ -68,7 +68,10 @@ export class Statuses {
       gone.delete(keyOf('ClusterImagePolicy', name))
       this.#see('ClusterImagePolicy', name, object, [object, policy, known && JSON.stringify(known)], () => {
         const steps = stepsOf(policy)
-        return { steps: known?.isPending ? { ...steps, keys: 'pending' } : steps, facts: { ...keysOf(policy), ...known?.facts } }
+        return {
+          steps: known?.isPending ? { ...steps, keys: 'pending' } : steps,
+          facts: { ...keysOf(policy), ...linesOf(policy), ...known?.facts },
+        }
       })
     }
     for (const [name, object] of objects.trustRoots) {

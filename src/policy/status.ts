@@ -22,6 +22,9 @@ export type InForce = {
   readonly lastError?: string | undefined
   readonly lastErrorAt?: number | undefined
   readonly expires?: number | undefined
+  /** What a policy speaks about and who must have signed, for the columns of `kubectl get`: of a list, those show the first item alone. */
+  readonly images?: string
+  readonly authorities?: string
 }
 
 export type Condition = {
@@ -40,6 +43,7 @@ export type Status = {
 }
 
 const MAX_TEXT = 1024 // characters of a message or error; the cause stands at its begin
+const MAX_COLUMN = 120 // characters of a list, as wide as a terminal takes it
 const MAX_CONDITIONS = 32 // that another controller has added and that are kept
 
 // Specification 1.6, in the order of its events: what marks each step, and the reason when it fails.
@@ -92,6 +96,19 @@ const KEYS: ReadonlySet<Code> = new Set(['key-unusable', 'kms-key-unknown', 'kms
 export function keysOf(policy: Policy): Pick<InForce, 'keys' | 'hash'> {
   const signers = policy.authorities.flatMap(({ check }) => (check.by === 'key' ? check.demands.map((d) => d.signer) : []))
   return { keys: signers.length, hash: signers.join() }
+}
+
+/** The images that a policy speaks about, and its authorities, each as one line. */
+export function linesOf(policy: Policy): Pick<InForce, 'images' | 'authorities'> {
+  return { images: lineOf(policy.globs.map((glob) => glob.text)), authorities: lineOf(policy.authorities.map((a) => a.name)) }
+}
+
+/** As many of the items as the line takes, and how many more there are. */
+function lineOf(items: readonly string[]): string {
+  let shown = 0
+  for (let length = 0; shown < items.length && (shown === 0 || length <= MAX_COLUMN); shown++) length += (items[shown]?.length ?? 0) + 1
+  const more = items.length - shown
+  return `${items.slice(0, shown).join(',').slice(0, MAX_TEXT)}${more > 0 ? `,… (${more} more)` : ''}`
 }
 
 function conditionsAfter(before: unknown, isObserved: boolean, steps: Steps, now: string): readonly Condition[] {
@@ -176,6 +193,8 @@ function annotationsAfter(
     lastError: facts.lastError === undefined ? undefined : bounded(facts.lastError),
     lastErrorAt: facts.lastErrorAt === undefined ? undefined : timeText(facts.lastErrorAt),
     expires: facts.expires === undefined ? undefined : timeText(facts.expires),
+    images: facts.images,
+    authorities: facts.authorities,
   }
   const change = (name: string): string | null | undefined => (wanted[name] === before[name] ? undefined : (wanted[name] ?? null))
   return Object.fromEntries(Object.keys(wanted).map((name) => [name, change(name)]))

@@ -2,7 +2,7 @@ import { deepEqual, equal, match } from 'node:assert/strict'
 import { test } from 'node:test'
 import { compile } from '../../src/policy/compile.ts'
 import type { InForce, Status, Steps } from '../../src/policy/status.ts'
-import { keysOf, statusAfter, stepsOf, whyNotReady } from '../../src/policy/status.ts'
+import { keysOf, linesOf, statusAfter, stepsOf, whyNotReady } from '../../src/policy/status.ts'
 
 const AT = Date.parse('2024-01-01T00:00:00Z')
 const LATER = Date.parse('2024-01-02T03:04:05.678Z')
@@ -131,20 +131,47 @@ test('what went wrong last is told as long as it is so', () => {
   })
 })
 
-test('the steps of a policy are told from why it refuses', () => {
-  const policy = (spec: object) => {
-    const objects = {
-      policies: new Map([['p', { apiVersion: 'policy.sigstore.dev/v1beta1', kind: 'ClusterImagePolicy', spec }]]),
-      policiesIncomplete: undefined,
-      secrets: new Map(),
-      configMaps: new Map(),
-      trustRoots: new Map(),
-    }
-    return compile(objects, 'cosign-system').policies[0]!
+const policy = (spec: object) => {
+  const objects = {
+    policies: new Map([['p', { apiVersion: 'policy.sigstore.dev/v1beta1', kind: 'ClusterImagePolicy', spec }]]),
+    policiesIncomplete: undefined,
+    secrets: new Map(),
+    configMaps: new Map(),
+    trustRoots: new Map(),
   }
+  return compile(objects, 'cosign-system').policies[0]!
+}
+
+test('images and authorities of a policy are one line each, cut where a terminal ends', () => {
+  const pass = { static: { action: 'pass' } }
+  const lines = (count: number) =>
+    linesOf(
+      policy({
+        images: Array.from({ length: count }, (_, i) => ({ glob: `registry.example.com/team-${i}/**` })),
+        authorities: [
+          { ...pass, name: 'ours' },
+          { ...pass, name: 'theirs' },
+        ],
+      }),
+    )
+  deepEqual(lines(2), { images: 'registry.example.com/team-0/**,registry.example.com/team-1/**', authorities: 'ours,theirs' })
+  match(lines(9).images ?? '', /^registry\.example\.com\/team-0\/\*\*,.*team-3\/\*\*,… \(5 more\)$/)
+  // One that names no images refuses all of them.
+  equal(linesOf(policy({})).images, '**')
+  const status = statusAfter(undefined, 1, done, { ...none, ...lines(2) }, AT)
+  equal(status?.annotations['authorities'], 'ours,theirs')
+  equal(statusAfter(written(undefined, status), 1, done, { ...none, ...lines(2) }, LATER), undefined)
+  equal(
+    statusAfter(written(undefined, status), 1, done, { ...none, ...lines(1) }, LATER)?.annotations['images'],
+    'registry.example.com/team-0/**',
+  )
+})
+
+test('the steps of a policy are told from why it refuses', () => {
   const pass = { static: { action: 'pass' } }
   const sound = policy({ images: [{ glob: '**' }], authorities: [pass] })
   deepEqual([stepsOf(sound), keysOf(sound)], [done, { keys: 0, hash: '' }])
+  deepEqual(linesOf(sound), { images: '**', authorities: 'authority-0' })
   deepEqual(stepsOf(policy({ images: [{ glob: '**' }], authorities: [{ key: { secretRef: { name: 'cosign-key' } } }] })), {
     ...done,
     keys: { failed: 'secret "cosign-key" not found' },

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { parse } from 'yaml'
 import { chartPage, chartSchema, chartValues } from '../../tools/chart.ts'
 import { onDisk } from '../../tools/project.ts'
 
@@ -90,4 +91,11 @@ test('templates read no value that values.yaml does not describe, and every desc
     )
   const unused = described.filter((value) => ![...read].some((use) => isAbout(value, use)))
   assert.deepEqual(unused, [])
+})
+
+test('the chart has the version of the program, whose image it names', () => {
+  const project = onDisk()
+  const { version } = JSON.parse(project.text('package.json')) as { version: string }
+  const { version: ofChart, appVersion } = parse(project.text('deploy/chart/Chart.yaml')) as { version: string; appVersion: string }
+  assert.deepEqual([ofChart, appVersion], [version, version])
 })
