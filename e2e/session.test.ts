@@ -323,6 +323,20 @@ function held(way: Way): void {
       assert.equal((await json<{ status: { annotations: { keys: string } } }>('cip waiting')).status.annotations.keys, '1')
     })
 
+    test('a TrustRoot says that it is in force, and how much is trusted', async () => {
+      const certChain = Buffer.from((await renewed(undefined, ['fulcio.example.com'], new Date())).ca).toString('base64')
+      const authority = { subject: { organization: 'example', commonName: 'fulcio' }, uri: 'https://fulcio.example.com', certChain }
+      await apply({
+        apiVersion: 'policy.sigstore.dev/v1alpha1',
+        kind: 'TrustRoot',
+        metadata: { name: 'own' },
+        spec: { sigstoreKeys: { certificateAuthorities: [authority] } },
+      })
+      await succeeds('wait --for=condition=Ready --timeout=20s trustroot/own', 'trustroot.policy.sigstore.dev/own condition met')
+      const { status } = await json<{ status: { conditions: { type: string }[]; annotations: { keys: string } } }>('trustroot own')
+      assert.deepEqual([status.conditions.map((c) => c.type), status.annotations.keys], [['ConfigMapUpdated', 'KeysInlined', 'Ready'], '1'])
+    })
+
     test('a policy with a finalizer of the sigstore policy controller can be deleted', async () => {
       const finalizers = ['clusterimagepolicies.policy.sigstore.dev']
       const held = policy('held', ['registry.example.org/held/*'], [{ static: { action: 'pass' } }])

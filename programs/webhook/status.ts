@@ -7,6 +7,7 @@ import { type ApiObject, failure, isConflict, metadataOf } from '../../src/world
 import type { Log } from '../../src/world/log.ts'
 import { type ReconcileTimes, Reconciler, type Worked } from '../../src/world/reconcile.ts'
 
+const SLICE = 3 // ms of looking after which requests have their turn
 const CONFLICT_PAUSE = 200 // ms until an object is looked at again that somebody else wrote meanwhile
 
 /** How an object is, and what of it is in force. */
@@ -50,18 +51,34 @@ export class Statuses {
   readonly #wanted = new Map<string, Wanted>()
   /** What each object was told of last, so that of thousands only those are looked at that changed. */
   readonly #seen = new Map<string, readonly unknown[]>()
+  #looking: Generator<undefined, void, undefined> | undefined
 
   constructor(parts: StatusParts) {
     this.#parts = parts
     this.#reconciler = new Reconciler('status', (key, signal) => this.#write(key, signal), parts.log, parts.times)
   }
 
-  /** Looks at what was compiled, and from what. */
+  /** Looks at what was compiled, and from what; of thousands of policies a few at a time, so that requests have their turn. */
   look(snapshot: Snapshot, objects: ClusterObjects): void {
+    const isUnderWay = this.#looking !== undefined
+    this.#looking = this.#steps(snapshot, objects)
+    if (!isUnderWay) this.#goOn()
+  }
+
+  #goOn(): void {
+    const end = performance.now() + SLICE
+    while (this.#looking) {
+      if (this.#looking.next().done) this.#looking = undefined
+      else if (performance.now() > end) return void setImmediate(() => this.#goOn())
+    }
+  }
+
+  *#steps(snapshot: Snapshot, objects: ClusterObjects): Generator<undefined, void, undefined> {
     const tell = this.#parts.tell?.() ?? nothingTold
     const policies = new Map(snapshot.policies.map((p) => [p.name, p]))
     const gone = new Set(this.#seen.keys())
     for (const [name, object] of objects.policies) {
+      yield
       const policy = policies.get(name)
       if (!policy) continue
       const known = tell.policy(object)
@@ -75,6 +92,7 @@ export class Statuses {
       })
     }
     for (const [name, object] of objects.trustRoots) {
+      yield
       const told = tell.trustRoot(name)
       gone.delete(keyOf('TrustRoot', name))
       if (told) this.#see('TrustRoot', name, object, [object, JSON.stringify(told)], () => told)
@@ -86,6 +104,7 @@ export class Statuses {
   }
 
   close(): Promise<void> {
+    this.#looking = undefined
     return this.#reconciler.close()
   }
 
