@@ -1,5 +1,6 @@
 import type { Json } from '../image/json.ts'
 import type { Decision } from '../verdict/decision.ts'
+import { printable } from '../verdict/explain.ts'
 import { blame } from '../verdict/message.ts'
 import { sentenceOf } from '../verdict/reason.ts'
 import type { AdmissionAnswer } from './response.ts'
@@ -86,7 +87,8 @@ function textOf(value: Json | undefined): string | undefined {
   return typeof value === 'string' && value !== '' && value.length <= MAX_NAME ? value : undefined
 }
 
-function bounded(message: string): string {
+function bounded(whole: string): string {
+  const message = printable(whole)
   const bytes = Buffer.from(message)
   // Cut in the middle of a character, that is left out.
   return bytes.length <= MAX_MESSAGE

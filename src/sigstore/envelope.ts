@@ -3,6 +3,7 @@ import { isJsonObject, readJson } from '../image/json.ts'
 import type { PublicKey } from '../trust/key.ts'
 import { whyNotSigned } from '../trust/key.ts'
 import type { Read } from '../verdict/read.ts'
+import { oneLine } from '../verdict/reason.ts'
 import { decodeBase64 } from './base64.ts'
 
 /** The payload type of in-toto statements: the only one that is believed to be one. */
@@ -55,7 +56,7 @@ export type SignatureFound =
 export function signatureIn(envelope: Envelope, key: PublicKey): SignatureFound {
   const none = (detail: string): SignatureFound => ({ ok: false, detail, isTried: false })
   if (envelope.payloadType !== IN_TOTO_PAYLOAD_TYPE)
-    return none(`invalid payloadType ${envelope.payloadType.slice(0, 200)} on envelope. Expected ${IN_TOTO_PAYLOAD_TYPE}`)
+    return none(`invalid payloadType ${oneLine(envelope.payloadType)} on envelope. Expected ${IN_TOTO_PAYLOAD_TYPE}`)
   const limit = Math.min(MAX_SIGNATURES, Math.max(1, Math.floor(MAX_HASHED_BYTES / Math.max(1, envelope.payload.length))))
   if (envelope.signatures.length > limit) return none(`number of signatures (${envelope.signatures.length}) exceeded the limit (${limit})`)
   const signed = dsse.preAuthEncoding(envelope.payloadType, envelope.payload)

@@ -1,3 +1,5 @@
+import { printable } from './explain.ts'
+
 /**
  * A diagnostic as knative's FieldError has it: what users of the policy controller see (specification 2.0).
  * `details` stand on the lines after the message; `added` are Sealgate's own lines and follow the leaf they explain.
@@ -33,9 +35,9 @@ export function below<D extends Diagnostic>(path: string, diagnostics: readonly 
   return diagnostics.map((d) => ({ ...d, paths: d.paths.map((p) => `${path}.${p}`) }))
 }
 
-/** `<message>: <path>, <path>`, then details and added lines, each on lines of their own; a leaf without a path keeps its `: `. */
+/** `<message>: <path>, <path>`, then details and added lines, each on lines of their own; a leaf without a path keeps its `: `. Nothing in it controls a terminal. */
 export function rendered(d: Diagnostic): string {
-  return [`${d.message}: ${d.paths.join(', ')}`, ...(d.details === '' ? [] : [d.details]), ...d.added].join('\n')
+  return printable([`${d.message}: ${d.paths.join(', ')}`, ...(d.details === '' ? [] : [d.details]), ...d.added].join('\n'))
 }
 
 /** The text of all errors, empty when there are none. */

@@ -78,7 +78,7 @@ function titleOf(question: Question): string {
   }
 }
 
-/** Text without control characters but the newline. Registries and signers choose some of what is said: a terminal must not obey it. */
+/** Text without control characters but newlines and tabs. Registries and signers choose some of what is said: a terminal must not obey it. */
 export function printable(text: string): string {
-  return text.replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\ufffd')
+  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\ufffd')
 }

@@ -31,12 +31,12 @@ export const catalogue = {
   'identity-matches': row('pass', () => 'subject and issuer are those of one identity of the policy', 'nothing to do'),
   'signature-intact': row('pass', () => 'it is by the key of the signer, over what is here', 'nothing to do'),
   'remembered': row<{ note: string }>('pass', (f) => `verified before, within the time that passes are remembered${f.note === '' ? '' : `: ${f.note}`}`, 'nothing to do'),
-  'identity-attested': row<{ predicateType: string; subjects: readonly string[]; issuer: string }>('pass', (f) => `an attestation of type ${f.predicateType}, signed by ${f.subjects.map(quoted).join(', ')} with issuer ${quoted(f.issuer)}`, 'nothing to do'),
-  'attested': row<{ predicateType: string; keyId: string }>('pass', (f) => `an attestation of type ${f.predicateType}, signed with the key ${f.keyId}`, 'nothing to do'),
+  'identity-attested': row<{ predicateType: string; subjects: readonly string[]; issuer: string }>('pass', (f) => `an attestation of type ${oneLine(f.predicateType)}, signed by ${f.subjects.map(quoted).join(', ')} with issuer ${quoted(f.issuer)}`, 'nothing to do'),
+  'attested': row<{ predicateType: string; keyId: string }>('pass', (f) => `an attestation of type ${oneLine(f.predicateType)}, signed with the key ${f.keyId}`, 'nothing to do'),
   'nothing-to-check': row('pass', () => 'the object has no images', 'nothing to do'),
 
   // — the image
-  'image-unparsable': row<{ image: string }>('fail', (f) => `could not parse reference: ${f.image}`, 'write the image as registry/repository@sha256:…; scheme prefixes, upper-case repositories and spaces are not references'),
+  'image-unparsable': row<{ image: string }>('fail', (f) => `could not parse reference: ${oneLine(f.image, MAX_IMAGE)}`, 'write the image as registry/repository@sha256:…; scheme prefixes, upper-case repositories and spaces are not references'),
   'image-not-digest': row<{ image: string }>('fail', (f) => `invalid value: ${f.image} must be an image digest`, 'name the image by digest, or look at the next line for why its tag could not be resolved'),
   'no-matching-policies': row('fail', () => 'no matching policies', 'add a ClusterImagePolicy whose glob matches the image, or set no-match-policy'),
   'match-selector-broken': row('fail', () => 'policy with wrong match label selector', 'correct spec.match[].selector of the policy'),
@@ -68,12 +68,12 @@ export const catalogue = {
   'no-attestations': row('fail', () => 'no matching attestations: ', 'attest the image digest with cosign; look whether the attestation lies in another repository (source.oci) or under another tag prefix'),
   'no-attestations-in-referrers': row('fail', () => 'no attestations found among the referrers', 'attest the image digest with cosign'),
   'no-bundles': row('fail', () => 'no valid bundles exist in registry', 'attest the image digest with cosign 3, or remove signatureFormat: bundle from the authority'),
-  'attestation-other-type': row<{ wanted: string; found: readonly string[] }>('fail', (f) => `no matching attestations with type ${f.wanted}, checked the following predicateTypes: ${JSON.stringify(f.found.join(','))}`, 'attest the image with that type, or correct attestations[].predicateType'),
+  'attestation-other-type': row<{ wanted: string; found: readonly string[] }>('fail', (f) => `no matching attestations with type ${f.wanted}, checked the following predicateTypes: ${JSON.stringify(oneLine(f.found.join(','), MAX_TYPES))}`, 'attest the image with that type, or correct attestations[].predicateType'),
   'no-matching-signatures': row('fail', () => 'no matching signatures', 'compare the key of the policy with the key that signs'),
   'signature-malformed': row<{ detail: string }>('fail', (f) => f.detail, 'sign the image again'),
   'signature-invalid': row<{ detail: string }>('fail', (f) => f.detail, 'the signature was made with another key or over other bytes: compare the key of the policy with the key that signs, and hashAlgorithm with its digest (cosign signs with SHA-384 when the key is P-384, SHA-512 when it is P-521)'),
   'payload-malformed': row<{ detail: string }>('fail', (f) => f.detail, 'sign the image again'),
-  'payload-other-image': row<{ digest: string }>('fail', (f) => `invalid or missing digest in claim: ${f.digest}`, 'the signature belongs to another image: sign this digest'),
+  'payload-other-image': row<{ digest: string }>('fail', (f) => `invalid or missing digest in claim: ${oneLine(f.digest)}`, 'the signature belongs to another image: sign this digest'),
   'envelope-malformed': row<{ detail: string }>('fail', (f) => f.detail, 'attest the image again with a supported cosign'),
   'bundle-malformed': row<{ detail: string }>('fail', (f) => `the bundle cannot be read: ${f.detail}`, 'sign the image again with a supported cosign'),
   'bundle-not-with-key': row('fail', () => 'the bundle was not signed with a key', 'use a keyless authority for it'),
@@ -173,9 +173,19 @@ export function hintOf(reason: Reason): string {
 }
 
 const MAX_QUOTED = 200 // characters of foreign text that a sentence shows
+const MAX_IMAGE = 1024 // characters of an image as it is written; none that can be read is longer
+const MAX_TYPES = 1000 // characters of the predicate types that were found; whoever attests chooses how long they are
 
 /** Foreign text for a sentence: in backticks, on one line, without control characters, at most 200 characters. */
 export function quoted(text: string): string {
-  const oneLine = text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029`]/g, ' ')
-  return oneLine.length > MAX_QUOTED ? `\`${oneLine.slice(0, MAX_QUOTED)}…\`` : `\`${oneLine}\``
+  return `\`${oneLine(text).replaceAll('`', ' ')}\``
+}
+
+/**
+ * The same without backticks, where the specified text has none: whoever writes such a text must not be able to write further lines, which would
+ * look like the controller's own.
+ */
+export function oneLine(text: string, max: number = MAX_QUOTED): string {
+  const shown = text.length > max ? `${text.slice(0, max)}…` : text
+  return shown.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, ' ')
 }

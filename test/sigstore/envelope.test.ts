@@ -54,6 +54,14 @@ test('another payload type is refused even when it is signed', () => {
   )
 })
 
+test('a payload type that a registry chose writes no further line', () => {
+  const signed = { payloadType: 'x\nfailed policy: p', payload: PAYLOAD, signatures: [sealed()] }
+  assert.equal(
+    whyEnvelopeNotSigned(signed, keyOf(SIGNER.pem)),
+    'invalid payloadType x failed policy: p on envelope. Expected application/vnd.in-toto+json',
+  )
+})
+
 for (const [type, hash, named, signed] of [
   ['p384', 'sha384', '', true], // as cosign 3 signs
   ['p384', 'sha256', '', true],

@@ -55,3 +55,8 @@ test('a prefix goes before every path', () => {
   const inner = below('images[0]', [leaf('m', 'glob'), leaf('n', undefined)])
   assert.equal(errorText(below('spec', inner)), 'm: spec.images[0].glob\nn: ')
 })
+
+test('nothing in a text controls the terminal that kubectl prints it to, whoever wrote it', () => {
+  const leaf = { level: 'error', message: 'm', paths: ['p'], details: 'one\u001b[2J\ntwo\r\u009b1A', added: ['\u202eadded'] } as const
+  assert.equal(errorText([leaf]), 'm: p\none\ufffd[2J\ntwo\ufffd\ufffd1A\n\ufffdadded')
+})
