@@ -35,6 +35,9 @@ const ALL_OF_IT: Read<readonly Digest[]> = { ok: true, value: [] }
 /** Milliseconds that a mutation, or a validation that only wants to know why, spends on resolving a tag. */
 export const RESOLVE_BUDGET = 2000
 
+const AT_ONCE = 16 // images, policies about them, or tags of one request that the world is asked about at the same time: as many as there are connections to one registry
+const LATE = 20_000 // ms that judging may go on after its request had to be answered; whoever signs chooses how many signatures there are
+
 /** A place's credentials, ready to be used. `scope` is what is remembered under; it never says what the credentials are. */
 export interface Access {
   scope(registry: string, repository: string): string
@@ -66,8 +69,8 @@ export interface Surroundings<A extends Access = Access> {
   remaining(deadline: Deadline): number
   /** The clock that signatures are checked by, in ms since 1970. */
   now(): number
-  /** Lets others have their turn. */
-  turn(): Promise<void>
+  /** Lets others have their turn: who had fewer goes first. `taken` is how many the request had so far. */
+  turn(taken: number): Promise<void>
   /** Whether all evidence is waited for, though the first proof decides: for an explanation. */
   readonly isThorough?: boolean
 }
@@ -120,15 +123,42 @@ export async function mutate<A extends Access>(
   if (tags.size === 0) return { answer: allowed(review), codes: [], decision: undefined }
   const access = await around.within(around.access(workload, { of: 'workload' }), deadline)
   if (access === 'late' || !access.ok) return { answer: allowed(review), codes: [], decision: undefined }
-  const budget = Math.min(RESOLVE_BUDGET, around.remaining(deadline))
+  // What is left of the request's time when that for tags is over.
+  const rest = Math.max(0, around.remaining(deadline) - RESOLVE_BUDGET)
+  const few = new Few(AT_ONCE)
   const resolved = new Map<string, Reference & { digest: Digest }>()
   await Promise.all(
-    [...tags].map(async ([written, reference]) => {
-      const digest = await around.resolve(reference, access.value, budget)
-      if (digest.ok) resolved.set(written, withDigest(reference, digest.value))
-    }),
+    [...tags].map(([written, reference]) =>
+      few.run(async () => {
+        const budget = around.remaining(deadline) - rest
+        const digest = budget > 0 ? await around.resolve(reference, access.value, budget) : undefined
+        if (digest?.ok) resolved.set(written, withDigest(reference, digest.value))
+      }),
+    ),
   )
   return { answer: patched(review, patchOf(workload.images, resolved, settings.tagResolution)), codes: [], decision: undefined }
+}
+
+/** So many at a time, the others in the order in which they came: one object may have a thousand images, and others ask the same registries. */
+class Few {
+  #free: number
+  readonly #waiting: (() => void)[] = []
+
+  constructor(free: number) {
+    this.#free = free
+  }
+
+  async run<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#free > 0) this.#free--
+    else await new Promise<void>((next) => this.#waiting.push(next))
+    try {
+      return await work()
+    } finally {
+      const next = this.#waiting.shift()
+      if (next) next()
+      else this.#free++
+    }
+  }
 }
 
 /** What the questions of one validation have in common. */
@@ -138,6 +168,9 @@ class Judging<A extends Access> {
   readonly #around: Surroundings<A>
   readonly #deadline: Deadline
   readonly #accesses = new Map<string, Promise<Read<A> | 'late'>>()
+  readonly #few = new Few(AT_ONCE)
+  /** Turns that judging had to be given so far. */
+  #turns = 0
 
   constructor(workload: Workload, snapshot: Snapshot, around: Surroundings<A>, deadline: Deadline) {
     this.#workload = workload
@@ -209,7 +242,10 @@ class Judging<A extends Access> {
     const access = await this.#access({ of: 'workload' })
     if (access === 'late') return { ok: false, reason: { code: 'deadline' } }
     if (!access.ok) return access
-    return this.#around.resolve(reference, access.value, Math.min(RESOLVE_BUDGET, this.#around.remaining(this.#deadline)))
+    return this.#few.run(async () => {
+      const budget = Math.min(RESOLVE_BUDGET, this.#around.remaining(this.#deadline))
+      return budget > 0 ? this.#around.resolve(reference, access.value, budget) : { ok: false, reason: { code: 'deadline' } }
+    })
   }
 
   /** The manifests of the platforms of an image. */
@@ -217,7 +253,7 @@ class Judging<A extends Access> {
     const access = await this.#access({ of: 'workload' })
     if (access === 'late') return { ok: false, reason: { code: 'deadline' } }
     if (!access.ok) return access
-    const digests = await this.#around.within(this.#around.platforms(image, access.value), this.#deadline)
+    const digests = await this.#inTime(() => this.#around.platforms(image, access.value))
     return digests === 'late' ? { ok: false, reason: { code: 'deadline' } } : digests
   }
 
@@ -235,7 +271,13 @@ class Judging<A extends Access> {
 
   async #policy(policy: Policy, image: ImageAtDigest): Promise<Decision> {
     const question = questionOfPolicy(policy)
-    const judgement = judgementOf(policy, image, this.#around.now(), () => this.#around.turn())
+    const judgement = judgementOf(
+      policy,
+      image,
+      this.#around.now(),
+      () => this.#around.turn(++this.#turns),
+      () => this.#around.remaining({ at: this.#deadline.at + LATE }) === 0,
+    )
     const asks = ask(policy, image)
     if (asks.length === 0 || isStaticPass(policy)) return decide(judgement)
 
@@ -252,7 +294,7 @@ class Judging<A extends Access> {
       image.name,
       ...reach.map(([a, access]) => `${keyOf(a)} ${access.scope(a.place.registry, a.place.repository)}`),
     ].join('\n')
-    const decision = await this.#around.within(
+    const decision = await this.#inTime(() =>
       this.#around.once(key, this.#snapshot.settings.rememberPasses, async () => {
         // What has arrived takes itself out and says what it is.
         const arriving = new Map<string, Promise<() => void>>()
@@ -286,10 +328,16 @@ class Judging<A extends Access> {
           note: signerOf(latest),
         }
       }),
-      this.#deadline,
     )
     if (decision === 'late') return because(question, { code: 'deadline' })
     return 'remembered' in decision ? because(question, { code: 'remembered', note: decision.remembered }) : decision
+  }
+
+  /** Begins the work once there is place for it, and not at all when the answer must have left: what is not begun costs nobody anything. */
+  #inTime<T>(work: () => Promise<T>): Promise<T | 'late'> {
+    return this.#few.run(async () =>
+      this.#around.remaining(this.#deadline) > 0 ? this.#around.within(work(), this.#deadline) : ('late' as const),
+    )
   }
 
   #access(credentials: Credentials): Promise<Read<A> | 'late'> {

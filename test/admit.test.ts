@@ -536,6 +536,37 @@ test('lesson 47: a pass is remembered from when it was found until what it rests
   }
 })
 
+describe('lesson 40: an object of very many images', () => {
+  const names = Array.from({ length: 100 }, (_, i) => `registry.example/app${i}@sha256:${'a'.repeat(64)}`)
+  const places = (desk: Desk) => new Set(desk.fake.seen.map(({ path }) => path.split('/')[2])).size
+
+  test('asks for a few of them at a time, and for none when its answer must have left', async () => {
+    await using desk = await Desk.open({ policies: { p: about(official) } })
+    desk.fake.misbehave(() => true, { late: 100 })
+    const { allowed, codes } = await desk.validate(pod(...names), {}, 150)
+    assert.equal(allowed, false)
+    assert.ok(codes.includes('deadline'))
+    assert.ok(places(desk) <= 32, `${places(desk)} of 100 images were asked for`)
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    assert.ok(places(desk) <= 32, `${places(desk)} of 100 images were asked for afterwards`)
+  })
+
+  test('is judged as a whole all the same', async () => {
+    await using desk = await Desk.open({ policies: { p: about(official) } })
+    const { allowed, message } = await desk.validate(pod(...names))
+    assert.equal(allowed, false)
+    assert.equal(message.match(/no signatures found$/gm)?.length, 100)
+  })
+
+  test('has its tags resolved a few at a time, within the time that there is for tags', async () => {
+    await using desk = await Desk.open({ policies: { p: about(official) } })
+    desk.fake.misbehave(() => true, { late: 100 })
+    const tags = names.map((name) => name.replace(/@.*/, ':v1'))
+    assert.deepEqual((await desk.mutate(pod(...tags), {}, 150)).patch, [])
+    assert.ok(places(desk) <= 32, `${places(desk)} of 100 tags were asked for`)
+  })
+})
+
 describe('work', () => {
   test('that outlives its request goes on, so that a retry succeeds', async () => {
     const { desk, name } = await signed()

@@ -185,7 +185,7 @@ function thorough<A extends Access>(around: Surroundings<A>): Surroundings<A> {
     within: (work, deadline) => around.within(work, deadline),
     remaining: (deadline) => around.remaining(deadline),
     now: () => around.now(),
-    turn: () => around.turn(),
+    turn: (taken) => around.turn(taken),
     isThorough: true,
   }
 }

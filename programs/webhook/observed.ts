@@ -57,8 +57,8 @@ export class Observed<A extends Access> implements Surroundings<A> {
     return this.#around.now()
   }
 
-  turn(): Promise<void> {
-    return this.#around.turn()
+  turn(taken: number): Promise<void> {
+    return this.#around.turn(taken)
   }
 
   /** What is not asynchronous is timed too: `read`. */

@@ -40,14 +40,23 @@ export type Judgement = {
   until: number | undefined
   /** Lets others have their turn: awaited after each signature, so that no judging holds up another request. */
   readonly turn: () => Promise<void>
+  /** Whether nobody waits for the answer any more, nor for what it would let be remembered. */
+  readonly isOver: () => boolean
 }
 
 /** What verifying one piece of evidence by one key gave; `statement` when it is an attestation that stands. */
 type Verified = { readonly decision: Decision; readonly statement?: VerifiedStatement }
 
 /** A judgement at its beginning. */
-export function judgementOf(policy: Policy, image: ImageAtDigest, at: number, turn: Judgement['turn']): Judgement {
-  return { policy, image, at, gathered: new Map(), verified: new Map(), wanted: new Map(), searched: new Map(), until: undefined, turn }
+export function judgementOf(
+  policy: Policy,
+  image: ImageAtDigest,
+  at: number,
+  turn: Judgement['turn'],
+  isOver: Judgement['isOver'] = () => false,
+): Judgement {
+  const found = { gathered: new Map(), verified: new Map(), wanted: new Map(), searched: new Map() } satisfies Partial<Judgement>
+  return { policy, image, at, ...found, until: undefined, turn, isOver }
 }
 
 /** All that keeps the policy from judging, then any of its authorities: `authorities` are any-of, `refuses` spoil the whole policy. */
@@ -225,6 +234,10 @@ async function lookupDecision(
       const wanted = found.signatures.filter((s) => authority.format === 'any' || authority.format === s.form)
       const parts: Decision[] = []
       for (const signature of wanted.slice(0, left)) {
+        if (judgement.isOver()) {
+          parts.push(because({ about: 'check', check: 'every signature was tried' }, { code: 'deadline' }))
+          return { lookup: anyOf(question, parts, none), tried: parts.length }
+        }
         const part = await judging.one(signature)
         parts.push(part)
         if (judging.isEnough(part)) return { lookup: anyOf(question, parts, none), tried: parts.length }

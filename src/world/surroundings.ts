@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises'
 import type { Workload } from '../admission/workload.ts'
 import type { Deadline, Judged, LogSearched, Surroundings } from '../admit.ts'
 import type { Digest } from '../image/digest.ts'
@@ -16,6 +15,7 @@ import type { Memory } from './memory.ts'
 import { platformsOf } from './platforms.ts'
 import type { Registry } from './registry.ts'
 import { searchLog } from './rekor.ts'
+import { Turns } from './turns.ts'
 
 /** Milliseconds that work begun for a request may go on, whatever became of the request. */
 const WORK_BOUND = 30_000
@@ -36,6 +36,7 @@ export type SurroundingsOptions = {
 /** The world as `admit.ts` sees it: registries, credentials, memory and time. */
 export class WorldAround implements Surroundings<RegistryAccess> {
   readonly #options: SurroundingsOptions
+  readonly #turns = new Turns()
   #gathering = 0
 
   constructor(options: SurroundingsOptions) {
@@ -118,8 +119,8 @@ export class WorldAround implements Surroundings<RegistryAccess> {
     return this.#options.now()
   }
 
-  async turn(): Promise<void> {
-    await setImmediate()
+  turn(taken: number): Promise<void> {
+    return this.#turns.take(taken)
   }
 
   #withinMs<T>(work: Promise<T>, ms: number): Promise<T | 'late'> {

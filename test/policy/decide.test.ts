@@ -47,9 +47,20 @@ function judgement(byTag: Found | undefined, byReferrers: Found | undefined, mor
     until: undefined,
     turns: 0,
     turn: async () => void made.turns++,
+    isOver: () => false,
   }
   return made
 }
+
+test('lesson 37: signatures are tried for as long as somebody may want to know, and not one more; then it is not known', async () => {
+  const many = found(...Array.from({ length: 5 }, () => ({ ...bad })), good)
+  const j = judgement(many, absent)
+  let left = 3
+  const { outcome } = await decide({ ...j, turn: async () => void left--, isOver: () => left === 0 })
+  assert.equal(outcome, 'unknown')
+  assert.equal(left, 0)
+  assert.equal((await decide(judgement(many, absent))).outcome, 'pass')
+})
 
 for (const [name, byTag, byReferrers, outcome] of [
   ['a good signature under the tag passes', found(good), absent, 'pass'],

@@ -85,6 +85,6 @@ test('a stage that fails inside is counted all the same, and the failure goes on
 test('the clock, the deadline and turns are those of the surroundings', async () => {
   const o = observed()
   deepEqual([o.around.now(), o.around.remaining({ at: 0 }), await o.around.within(Promise.resolve(1), { at: 0 })], [42, 7, 1])
-  await o.around.turn()
+  await o.around.turn(1)
   deepEqual(asked, ['turn'])
 })
