@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict'
+import { KeyObject } from 'node:crypto'
 import { describe, test } from 'node:test'
+import { X509Certificate } from '@sigstore/core'
+import { Sigstore } from '../../fakes/sigstore/sigstore.ts'
 import { compile, nothingKnown } from '../../src/policy/compile.ts'
+import type { Outside } from '../../src/policy/objects.ts'
+import { nothingFetched } from '../../src/policy/objects.ts'
+import { readTrustedRoot } from '../../src/trust/trusted-root.ts'
 import { sentenceOf } from '../../src/verdict/reason.ts'
-import { compiled, keyed, only, withAuthority } from './one-policy.ts'
+import { compiled, keyed, only, otherPem, pem, secret, withAuthority } from './one-policy.ts'
 
 test('a sound policy refuses nothing and warns of nothing', () => {
   const policy = only(compiled(withAuthority({})))
@@ -163,3 +169,122 @@ test('a glob that is none refuses every image that is compared with it, so its a
   const { warnings } = only(compiled({ images: [{ glob: 'ghcr.io/acme/ap?' }], authorities: [keyed] }))
   assert.deepEqual(warnings, ['invalid glob "ghcr.io/acme/ap?" refuses every image that is compared with it'])
 })
+
+describe('lesson 6, lesson 7: no field of a policy can be taken out without what is judged by being another', async () => {
+  const roots = await Promise.all(
+    ['tr', 'logs', 'stamps'].map(async (name) => [name, await Sigstore.create({ name: `${name}.example` })] as const),
+  )
+  const outside: Outside = {
+    ...nothingFetched(),
+    trustRoots: new Map(roots.map(([name, sigstore]) => [name, readTrustedRoot(JSON.stringify(sigstore.trustedRoot()), name)])),
+    kmsKeys: new Map([['awskms:///arn:aws:kms:us-east-2:111122223333:alias/a', { ok: true, value: pem }]]),
+  }
+  const root = outside.trustRoots.get('tr')
+  assert.ok(root?.ok)
+  const chain = root.value.certificateAuthorities
+    .flatMap(({ roots: anchors, intermediates }) => [...intermediates, ...anchors])
+    .map(({ root: der }) => `-----BEGIN CERTIFICATE-----\n${der.toDER().toString('base64')}\n-----END CERTIFICATE-----\n`)
+    .join('')
+  const images = [{ glob: 'registry.example/a*' }, { glob: 'registry.example/b*' }]
+  const identities = [
+    { issuer: 'https://i.example', subject: 's@a.example' },
+    { issuerRegExp: '^i$', subjectRegExp: '^s$' },
+  ]
+  const policies: readonly [string, object, (readonly string[])?][] = [
+    [
+      'images, mode and match',
+      {
+        images,
+        mode: 'warn',
+        match: [
+          {
+            group: 'apps',
+            version: 'v1',
+            resource: 'deployments',
+            selector: { matchLabels: { a: 'b' }, matchExpressions: [{ key: 'k', operator: 'In', values: ['v'] }] },
+          },
+          { group: 'batch', version: 'v1', resource: 'jobs' },
+        ],
+        authorities: [{ name: 'fixed', static: { action: 'fail', message: 'no' } }],
+      },
+    ],
+    [
+      'a key',
+      {
+        images,
+        authorities: [
+          {
+            name: 'a',
+            key: { data: pem, hashAlgorithm: 'sha512' },
+            source: [{ oci: 'registry.example/sigs', tagPrefix: 'x-', signaturePullSecrets: [{ name: 'one' }, { name: 'two' }] }],
+            attestations: [
+              { name: 'n', predicateType: 'https://p.example/1' },
+              { name: 'm', predicateType: 'spdx' },
+            ],
+            ctlog: { trustRootRef: 'logs' },
+            signatureFormat: 'legacy',
+          },
+          { name: 'b', key: { secretRef: { name: 'cosign-pub', namespace: 'cosign-system' } } },
+          { name: 'c', key: { kms: 'awskms:///arn:aws:kms:us-east-2:111122223333:alias/a' } },
+        ],
+      },
+      ['authorities.1.key.secretRef.namespace'],
+    ], // it may only be the controller's own
+    ['a log to search', { images, authorities: [{ name: 'a', key: { data: pem }, ctlog: { url: 'https://log.example' } }] }],
+    [
+      'keyless',
+      {
+        images,
+        authorities: [
+          {
+            name: 'a',
+            keyless: { url: 'https://fulcio.example', identities, trustRootRef: 'tr', insecureIgnoreSCT: true },
+            rfc3161timestamp: { trustRootRef: 'stamps' },
+          },
+          { name: 'b', keyless: { 'ca-cert': { data: chain }, identities, 'trustRootRef': 'tr' }, ctlog: { trustRootRef: 'logs' } },
+        ],
+      },
+      ['authorities.0.keyless.url'],
+    ], // Q33: it says nothing about whom to believe
+    [
+      'bundles',
+      {
+        images,
+        authorities: [
+          { name: 'a', keyless: { identities, trustRootRef: 'tr' }, signatureFormat: 'bundle', rfc3161timestamp: { trustRootRef: 'tr' } },
+        ],
+      },
+    ],
+    ['a policy of its own', { images, authorities: [keyed], policy: { type: 'cue', data: 'a: 1' } }, ['policy.type', 'policy.data']], // it refuses, whatever it says
+  ]
+  const judgedBy = (spec: object): string => {
+    const { hash: _, warnings: __, ...policy } = only(compiled(spec, secret({ 'cosign.pub': otherPem }), undefined, outside))
+    return JSON.stringify(policy, (field, value: unknown) => {
+      if (field === 'hash' && typeof value === 'string' && value.length === 64) return undefined
+      if (value instanceof KeyObject) return value.export({ format: 'der', type: 'spki' }).toString('hex')
+      if (value instanceof X509Certificate) return value.root.toDER().toString('hex')
+      if (value instanceof Set) return [...(value as Set<unknown>)]
+      return value
+    })
+  }
+  for (const [what, spec, free = []] of policies) {
+    const whole = judgedBy(spec)
+    for (const path of pathsIn(spec)) {
+      const at = path.join('.')
+      const isFree = free.includes(at)
+      test(`${what}: ${at}${isFree ? ' says nothing' : ''}`, () => assert.equal(judgedBy(without(spec, path)) === whole, isFree))
+    }
+  }
+})
+
+function pathsIn(value: unknown, before: readonly string[] = []): readonly (readonly string[])[] {
+  if (typeof value !== 'object' || value === null) return []
+  return Object.entries(value).flatMap(([key, inner]) => [[...before, key], ...pathsIn(inner, [...before, key])])
+}
+
+function without(value: unknown, [first = '', ...rest]: readonly string[]): object {
+  const entries = Object.entries(value as object).flatMap(([key, inner]: [string, unknown]) =>
+    key !== first ? [[key, inner] as const] : rest.length === 0 ? [] : [[key, without(inner, rest)] as const],
+  )
+  return Array.isArray(value) ? entries.map(([, inner]) => inner) : Object.fromEntries(entries)
+}
