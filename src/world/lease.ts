@@ -16,6 +16,7 @@ export type LeaseTimes = {
 
 export const usualLeaseTimes: LeaseTimes = { duration: 15_000, deadline: 10_000, retry: 2_000 }
 
+const RELEASE = 1_500 // ms for each of the two requests that give it up: a process that ends does not wait for an API server that is away
 const MAX_LEFT_OVER = 60_000 // ms that a lease is waited for which nobody renews, whatever duration stands in it: one that was left behind must not block for long
 
 export type LeaseOptions = {
@@ -81,10 +82,9 @@ export class Lease {
     if (!wasHeld) return
     // A renewal that was cut off may have been written, so its version is looked up.
     const { signal } = new AbortController()
-    const { deadline } = this.#options.times()
-    if (!(await this.#look(signal, deadline / 2)) || !this.#seen || this.holder !== this.#options.identity) return
+    if (!(await this.#look(signal, RELEASE)) || !this.#seen || this.holder !== this.#options.identity) return
     const { uid, resourceVersion } = metadataOf(this.#seen.object)
-    await this.#api.write('delete', this.#path, { preconditions: { uid, resourceVersion } }, signal, deadline / 2)
+    await this.#api.write('delete', this.#path, { preconditions: { uid, resourceVersion } }, signal, RELEASE)
   }
 
   get #collection(): string {
