@@ -86,6 +86,20 @@ suite('what is in deploy/, given to a real API server', { skip: leftOutWithout(n
     assert.equal([...objects.matchAll(/key: policy\.sigstore\.dev\/exclude\n +operator: DoesNotExist/g)].length, 2)
   })
 
+  test('kubectl apply -k deploy/change-over stands beside another controller, and touches nothing of what that uses', async () => {
+    const objects = (await must(`kustomize ${deploy}change-over`)).split(/^---$/m)
+    const names = objects.map((object) => `${/^kind: (.*)$/m.exec(object)?.[1]} ${/^ {2}name: (.*)$/m.exec(object)?.[1]}`)
+    assert.deepEqual(
+      names.filter((name) => !/ sealgate(-webhook)?$/.test(name)),
+      [],
+    )
+    assert.ok(!names.some((name) => /^(Namespace|Service|Secret|ConfigMap|\w+WebhookConfiguration|CustomResourceDefinition) /.test(name)))
+    const deployment = objects.find((object) => object.includes('kind: Deployment')) ?? ''
+    assert.match(deployment, /^ +- --read-only$/m)
+    assert.match(deployment, /^ {6}labels:\n(?: {8}.*\n)* {8}role: webhook$/m)
+    await must(`apply -k ${deploy}change-over --dry-run=server`)
+  })
+
   test('kubectl explain teaches', async () => {
     for (const [path, said] of [
       ['cip.spec.authorities.key.kms', /Where a key management service keeps the key: awskms:\/\//],

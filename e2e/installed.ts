@@ -26,6 +26,8 @@ export type Installed = {
   /** Where the replicas find the registry. */
   readonly registryFront: Service
   readonly replicas: readonly Replica[]
+  /** A further replica, not started, with further arguments. */
+  another(name: string, ...more: readonly string[]): Replica
   readonly service: Service
   /** A kubeconfig with the rights of the controller. */
   readonly kubeconfig: string
@@ -96,8 +98,13 @@ export async function install(parts: Parts, way: Way, more: readonly string[] = 
     for (const replica of replicas) await replica.start()
     await Promise.all(replicas.map((replica) => replica.untilReady()))
     await untilTold(cluster)
+    const another = (name: string, ...further: readonly string[]): Replica => {
+      const replica = new Replica(name, { ...options, arguments: [...options.arguments, ...further] })
+      stops.push(() => replica.stop())
+      return replica
+    }
     const log = (): string => replicas.map((replica) => replica.log()).join('')
-    return { cluster, images, keys, registry, registryFront, replicas, service, kubeconfig, log, stop }
+    return { cluster, images, keys, registry, registryFront, replicas, another, service, kubeconfig, log, stop }
   } catch (error) {
     await stop()
     throw error

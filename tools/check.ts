@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { changeOver } from './checks/change-over.ts'
 import { dependencies } from './checks/dependencies.ts'
 import { examples } from './checks/examples.ts'
 import { generated } from './checks/generated.ts'
@@ -24,6 +25,7 @@ const checks: readonly Check[] = [
   links,
   generated,
   policies,
+  changeOver,
   examples,
 ]
 

@@ -1,3 +1,4 @@
+import type { ApiObject } from '../../../src/world/change.ts'
 import type { Finding } from './finding.ts'
 import { note, ok, unknown, warning, wrong } from './finding.ts'
 import type { Reader } from './patient.ts'
@@ -130,11 +131,19 @@ async function accountOf(reader: Reader, namespace: string): Promise<string> {
   const deployments = await reader.all(`/apis/apps/v1/namespaces/${namespace}/deployments`)
   const name = deployments.ok
     ? deployments.value
-        .filter((d) => at(d, 'spec', 'template', 'metadata', 'labels', 'role') === 'webhook' || nameOf(d) === 'webhook')
+        .filter((d) => labelOf(d, 'role') === 'webhook' || nameOf(d) === 'webhook')
+        // While a cluster changes over there are two.
+        .toSorted((a, b) => Number(labelOf(b, NAME) === 'sealgate') - Number(labelOf(a, NAME) === 'sealgate'))
         .map((d) => textAt(d, 'spec', 'template', 'spec', 'serviceAccountName'))
         .find((account) => account !== '')
     : undefined
   return `system:serviceaccount:${namespace}:${name ?? 'webhook'}`
+}
+
+const NAME = 'app.kubernetes.io/name'
+
+function labelOf(deployment: ApiObject, name: string): unknown {
+  return at(deployment, 'spec', 'template', 'metadata', 'labels', name)
 }
 
 /** Undefined: it could not be asked. `who` undefined: oneself. */
