@@ -10,6 +10,7 @@ import { inCluster } from './questions/in-cluster.ts'
 import { keyless } from './questions/keyless.ts'
 import { manyPolicies } from './questions/many-policies.ts'
 import { memory } from './questions/memory.ts'
+import { oneSignature } from './questions/one-signature.ts'
 import { ready } from './questions/ready.ts'
 import { tenContainers } from './questions/ten-containers.ts'
 import { token } from './questions/token.ts'
@@ -29,6 +30,7 @@ const questions: readonly Question[] = [
   badSignatures,
   manyPolicies,
   keyless,
+  oneSignature,
   memory,
   inCluster,
 ]

@@ -87,9 +87,14 @@ function noteIds(checkpoint: Checkpoint, name: string, log: LogKey): readonly Bu
   return [ofKey, createHash('sha256').update(`${name}\n\u0001`).update(ed25519Bytes(log.key)).digest()]
 }
 
+// A function of the key, which OpenSSL takes long to write; it goes when the key does.
+const written = new WeakMap<KeyObject, Buffer>()
+
 /** The 32 bytes of RFC 8032: the end of its SubjectPublicKeyInfo. */
 function ed25519Bytes(key: KeyObject): Buffer {
-  return key.export({ format: 'der', type: 'spki' }).subarray(-32)
+  const bytes = written.get(key) ?? key.export({ format: 'der', type: 'spki' }).subarray(-32)
+  written.set(key, bytes)
+  return bytes
 }
 
 /** Whether the log made `signature`: ECDSA in DER, RSA by PKCS#1 v1.5, Ed25519 over the bytes themselves. */

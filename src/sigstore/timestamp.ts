@@ -1,9 +1,8 @@
-import type { KeyObject } from 'node:crypto'
-import { createHash, createPublicKey, verify } from 'node:crypto'
+import { createHash, verify } from 'node:crypto'
 import type { X509Certificate } from '@sigstore/core'
 import { ASN1Obj } from '@sigstore/core'
 import { isJsonObject, readJson } from '../image/json.ts'
-import { readCertificates } from '../trust/certificate.ts'
+import { derOf, encodingOf, factsOf, readCertificates } from '../trust/certificate.ts'
 import type { CertificateAuthority } from '../trust/material.ts'
 import { findPath } from '../trust/path.ts'
 import type { Read } from '../verdict/read.ts'
@@ -35,7 +34,7 @@ export type VerifiedTime = {
  */
 export function verifyTimestamp(token: Uint8Array, signed: Uint8Array, authorities: readonly CertificateAuthority[]): Read<VerifiedTime> {
   if (authorities.length === 0) return refused('no TSA root certificate(s) provided to verify timestamp')
-  const read = readStamp(token)
+  const read = readStamp(token, authorities)
   if (!read.ok) return read
   const stamp = read.value
   if (!digest(stamp.imprint.hash, signed).equals(stamp.imprint.digest)) return refused(`hashed messages don't match`)
@@ -96,8 +95,7 @@ function whyNotSignedWith(certificate: X509Certificate, stamp: Stamp, authority:
   if (stamp.at < from || (until !== undefined && stamp.at > until))
     return unsigned(`the timestamp authority ${quoted(authority.uri)} was not in service at ${new Date(stamp.at).toISOString()}`)
   for (const { hash, value } of stamp.certificateIds) {
-    if (!digest(hash, certificate.root.toDER()).equals(value))
-      return unsigned('its signing-certificate attribute names another certificate')
+    if (!digest(hash, derOf(certificate)).equals(value)) return unsigned('its signing-certificate attribute names another certificate')
   }
   return isSigned(stamp, certificate) ? undefined : unsigned('signature verification failed')
 }
@@ -122,9 +120,10 @@ function isNamed(certificate: X509Certificate, signer: SignerName): boolean {
 
 function isSigned(stamp: Stamp, certificate: X509Certificate): boolean {
   try {
-    const key: KeyObject = createPublicKey({ key: certificate.publicKey, format: 'der', type: 'spki' })
+    const facts = factsOf(certificate)
+    const key = facts.ok ? facts.value.key?.key : undefined
     const { type, hash } = stamp.signatureAlgorithm
-    return key.asymmetricKeyType === type && verify(hash, stamp.signedAttributes, key, stamp.signature)
+    return key?.asymmetricKeyType === type && verify(hash, stamp.signedAttributes, key, stamp.signature)
   } catch {
     return false
   }
@@ -181,10 +180,10 @@ const SIGNATURES: { readonly [oid: string]: Stamp['signatureAlgorithm'] | undefi
 /** Thrown and caught within this file only: reading goes twelve levels deep, and the library throws too. */
 class Malformed extends Error {}
 
-function readStamp(bytes: Uint8Array): Read<Stamp> {
+function readStamp(bytes: Uint8Array, authorities: readonly CertificateAuthority[]): Read<Stamp> {
   if (bytes.length > MAX_TOKEN_BYTES) return refused(`size of timestamp (${bytes.length}) exceeded the limit (${MAX_TOKEN_BYTES})`)
   try {
-    return { ok: true, value: stampOf(signedDataOf(parse(bytes))) }
+    return { ok: true, value: stampOf(signedDataOf(parse(bytes)), authorities) }
   } catch (error) {
     return refused(error instanceof Malformed ? error.message : 'it is not a timestamp in DER')
   }
@@ -205,7 +204,7 @@ function signedDataOf(root: ASN1Obj): ASN1Obj {
   return only(tagged(explicit, 0))
 }
 
-function stampOf(signedData: ASN1Obj): Stamp {
+function stampOf(signedData: ASN1Obj, authorities: readonly CertificateAuthority[]): Stamp {
   const [, , encapsulated, ...optional] = sequence(signedData)
   const infos = optional.pop()
   if (!encapsulated || !infos || !isUniversal(infos, SET)) throw new Malformed('its signed data is incomplete')
@@ -214,14 +213,19 @@ function stampOf(signedData: ASN1Obj): Stamp {
   const statement = octets(only(tagged(explicit, 0)))
   const embedded = optional.filter((o) => o.tag.isContextSpecific(0)).flatMap((o) => o.subs)
   // RFC 3161, section 2.4.2: no signature but that of the authority.
-  return { ...infoOf(parse(statement)), ...signerOf(only(infos)), statement, certificates: certificatesOf(embedded) }
+  return { ...infoOf(parse(statement)), ...signerOf(only(infos)), statement, certificates: certificatesOf(embedded, authorities) }
 }
 
-function certificatesOf(embedded: readonly ASN1Obj[]): X509Certificate[] {
+function certificatesOf(embedded: readonly ASN1Obj[], authorities: readonly CertificateAuthority[]): X509Certificate[] {
   if (embedded.length > MAX_CERTIFICATES)
     throw new Malformed(`number of certificates (${embedded.length}) exceeded the limit (${MAX_CERTIFICATES})`)
+  // Mostly they are those of the authority itself, which were read when it was named, and whose signatures were verified before.
+  const known = authorities.flatMap(({ intermediates, roots }) => [...intermediates, ...roots])
   return embedded.flatMap((certificate) => {
-    const read = readCertificates(certificate.toDER())
+    const der = encodingOf(certificate)
+    const same = known.find((one) => derOf(one).equals(der))
+    if (same) return [same]
+    const read = readCertificates(der)
     if (!read.ok) throw new Malformed(`one of its certificates cannot be read: ${sentenceOf(read.reason)}`)
     return read.value
   })

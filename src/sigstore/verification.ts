@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { X509Certificate } from '@sigstore/core'
-import { factsOf, readCertificates } from '../trust/certificate.ts'
+import { derOf, factsOf, readCertificates } from '../trust/certificate.ts'
 import type { PublicKey } from '../trust/key.ts'
 import { readSubjectPublicKeyInfo } from '../trust/key.ts'
 import type { CertificateAuthority, LogKey } from '../trust/material.ts'
@@ -155,12 +155,10 @@ function signerOf(signed: Signed, terms: SignerTerms): Read<Named> {
 
 /** A certificate names no digest: it is SHA-256, or in envelopes and over bytes that of its curve. */
 function keyIn(certificate: X509Certificate): Read<PublicKey> {
+  const facts = factsOf(certificate)
+  if (facts.ok && facts.value.key) return { ok: true, value: facts.value.key }
   const key = readSubjectPublicKeyInfo(certificate.publicKey)
   return key.ok ? key : refused({ code: 'signature-malformed', detail: `the certificate of the signature: ${sentenceOf(key.reason)}` })
-}
-
-function derOf(certificate: X509Certificate): Buffer {
-  return certificate.root.toDER()
 }
 
 function whoIs({ key, certificate }: Named): Signer {

@@ -82,6 +82,12 @@ export function factsOf(certificate: X509Certificate): Read<CertificateFacts> {
   return facts
 }
 
+/** The DER of a certificate, as it was read. */
+export function derOf(certificate: X509Certificate): Buffer {
+  const facts = factsOf(certificate)
+  return facts.ok ? facts.value.der : encodingOf(certificate.root)
+}
+
 /** Reads one certificate in DER, as `readCertificates` does. Never throws. */
 export function readCertificate(der: Uint8Array): Read<X509Certificate> {
   if (der.length > MAX_CERTIFICATE_BYTES)

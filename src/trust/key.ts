@@ -92,6 +92,12 @@ const CURVES: { readonly [name: string]: { readonly hash: Hash; readonly bytes: 
   secp521r1: { hash: 'sha512', bytes: 66 },
 }
 
+const P256 = Buffer.from('3059301306072a8648ce3d020106082a8648ce3d03010703420004', 'hex') // SubjectPublicKeyInfo up to an uncompressed point (RFC 5480)
+
+function isPlainP256(der: Buffer): boolean {
+  return der.length === P256.length + 64 && der.subarray(0, P256.length).equals(P256)
+}
+
 function readDer(der: Buffer, type: 'spki' | 'pkcs1', hash: Hash, hashNamed: boolean): Read<PublicKey> {
   let key: KeyObject
   try {
@@ -100,7 +106,8 @@ function readDer(der: Buffer, type: 'spki' | 'pkcs1', hash: Hash, hashNamed: boo
     // OpenSSL's own words change with its version, and messages must not.
     return unusable('the public key cannot be parsed')
   }
-  const spki = key.export({ format: 'der', type: 'spki' })
+  // OpenSSL takes a quarter of a certificate's time to write a key, and a point of P-256 that is written out it writes as it came.
+  const spki = type === 'spki' && isPlainP256(der) ? der : key.export({ format: 'der', type: 'spki' })
   const id = createHash('sha256').update(spki).digest('hex')
   const usable = (own: Hash, warnings: readonly string[]): Read<PublicKey> => ({
     ok: true,

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { constants, createPrivateKey, createPublicKey, generateKeyPairSync, sign } from 'node:crypto'
+import { constants, createHash, createPrivateKey, createPublicKey, generateKeyPairSync, sign } from 'node:crypto'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { KeyType } from '../../fakes/signer.ts'
@@ -40,10 +40,19 @@ for (const [type, envelopeHashes] of [
     assert.equal(key.hash, 'sha256')
     assert.deepEqual(key.envelopeHashes, envelopeHashes)
     assert.deepEqual(key.warnings, [])
-    assert.match(key.id, /^[0-9a-f]{64}$/)
+    const spki = createPublicKey(pem).export({ format: 'der', type: 'spki' })
+    assert.equal(key.id, createHash('sha256').update(spki).digest('hex'))
     assert.equal(keyOf(pem).id, key.id)
   })
 }
+
+test('a point that is written short is the same key, with the same id', () => {
+  const spki = P256.publicKey.export({ format: 'der', type: 'spki' })
+  const [x, y] = [spki.subarray(-64, -32), spki.subarray(-32)]
+  const head = Buffer.from('3039301306072a8648ce3d020106082a8648ce3d030107032200', 'hex')
+  const short = Buffer.concat([head, Buffer.from([2 + ((y[31] ?? 0) & 1)]), x])
+  assert.equal(keyOf(pemOf('PUBLIC KEY', short)).id, keyOf(P256.pem).id)
+})
 
 test('a digest that the policy names is the only one', () => {
   assert.deepEqual(keyOf(makeSigner('p384').pem, 'sha256').envelopeHashes, ['sha256'])
