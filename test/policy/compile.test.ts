@@ -267,6 +267,28 @@ describe('lesson 6, lesson 7: no field of a policy can be taken out without what
       return value
     })
   }
+  test('what an authority says of identities and of whom to believe counts for both forms of signatures', () => {
+    const [, spec] = policies.find(([what]) => what === 'keyless') ?? []
+    assert.ok(spec)
+    const parts = (of: object): readonly string[] =>
+      judgedBy(of)
+        .split('"annotations":')
+        .flatMap((part) => part.split('"bundle":'))
+    const whole = parts(spec)
+    const fields = [
+      'identities.0.issuer',
+      'identities.0.subject',
+      'identities.1.issuerRegExp',
+      'identities.1.subjectRegExp',
+      'insecureIgnoreSCT',
+      'trustRootRef',
+    ]
+    for (const field of fields) {
+      const now = parts(without(spec, ['authorities', '0', 'keyless', ...field.split('.')]))
+      assert.notEqual(now[1], whole[1], `${field}: the old form`)
+      assert.notEqual(now[2], whole[2], `${field}: bundles`)
+    }
+  })
   for (const [what, spec, free = []] of policies) {
     const whole = judgedBy(spec)
     for (const path of pathsIn(spec)) {

@@ -153,6 +153,16 @@ describe('lesson 19, lesson 22: every proven time is checked, each against every
   })
 })
 
+for (const form of forms) {
+  test(`${form}: lesson 22: a good timestamp, though it is the earliest, does not make up for a time of the log after the end`, () => {
+    const late = signed(form, { timestamp: true, broken: ['leaf-expired', 'timestamp-before-certificate'] })
+    const verdict = verifySignature(late, digest, keyless(sigstore, { time: 'required' }), LATER)
+    assert.ok(!verdict.ok && 'detail' in verdict.reason)
+    assert.match(String(verdict.reason.detail), /^checking expiry on certificate with bundle: certificate expired before observed time: /)
+    stands(verifySignature(late, digest, keyless(sigstore, { time: 'required', log: 'ignored' }), LATER))
+  })
+}
+
 describe('where a policy asks for a timestamp, one is needed (Q11)', () => {
   const none = {
     annotations: 'no signed timestamp was found, and the authority asks for one',
