@@ -8,7 +8,9 @@ import type { Keychain } from './fetched.ts'
 import { keychainOf } from './keychain.ts'
 import type { OwnCredentials } from './own-credentials.ts'
 
-const MAX_KEYCHAINS = 10_000 // distinct sets of pull secrets that are kept ready; a busy cluster has hundreds
+const MAX_KEYCHAIN_BYTES = 32 * 1024 * 1024 // of distinct sets of pull secrets that are kept ready; a busy cluster has hundreds, of some KiB each
+const KEYCHAIN_OVERHEAD = 1024 // bytes of one besides its texts
+const MAX_PULL_SECRETS = 64 // of one workload, those of its ServiceAccount included: each may be a question to the API server
 
 /** A keychain, and how to get it anew when a registry refused what it held. */
 export interface RegistryAccess extends Access {
@@ -35,7 +37,8 @@ export type CredentialOptions = {
 export class CredentialSource {
   readonly #options: CredentialOptions
   readonly #ready = new LRUCache<string, { secrets: readonly PullSecret[]; own: OwnCredentials | undefined; access: RegistryAccess }>({
-    max: MAX_KEYCHAINS,
+    maxSize: MAX_KEYCHAIN_BYTES,
+    sizeCalculation: ({ secrets }, key) => KEYCHAIN_OVERHEAD + key.length + secrets.reduce((sum, secret) => sum + sizeOf(secret), 0),
   })
 
   constructor(options: CredentialOptions) {
@@ -71,8 +74,10 @@ export class CredentialSource {
   ): Promise<Read<readonly PullSecret[]>> {
     const ofAccount = this.#options.cluster.pullSecretsOf(namespace, serviceAccount)
     if (ofAccount.state === 'failed') return unreadable(ofAccount.text)
-    const names = [...pullSecrets, ...(ofAccount.state === 'found' ? ofAccount.value : [])]
-    return all(await Promise.all([...new Set(names)].map((name) => this.#options.cluster.pullSecret(namespace, name, fresh))))
+    const names = new Set([...pullSecrets, ...(ofAccount.state === 'found' ? ofAccount.value : [])])
+    if (names.size > MAX_PULL_SECRETS)
+      return unreadable(`number of imagePullSecrets (${names.size}) exceeded the limit (${MAX_PULL_SECRETS})`)
+    return all(await Promise.all([...names].map((name) => this.#options.cluster.pullSecret(namespace, name, fresh))))
   }
 
   async #named({ subject: { namespace } }: Workload, names: readonly string[], fresh: boolean): Promise<Read<readonly PullSecret[]>> {
@@ -100,4 +105,9 @@ function unreadable(text: string): Read<never> {
 
 function sameItems(a: readonly unknown[], b: readonly unknown[]): boolean {
   return a.length === b.length && a.every((item, i) => item === b[i])
+}
+
+/** Its text, and what is read from it: about as much again. */
+function sizeOf({ data }: PullSecret): number {
+  return Object.values(data).reduce((sum, text) => sum + 2 * text.length, 0)
 }

@@ -7,6 +7,7 @@ import { appliesTo, readDockerCfg, readDockerConfig } from './docker-config.ts'
 import type { Credential, Keychain } from './fetched.ts'
 import type { OwnCredentials } from './own-credentials.ts'
 
+const MAX_MATCHING = 32 // credentials of pull secrets that are tried for one place, each with a request; a Secret of 1 MiB has place for thousands
 const ANONYMOUS: Credential = { kind: 'anonymous', source: 'anonymous' }
 
 /**
@@ -32,8 +33,19 @@ export function keychainOf(secrets: readonly PullSecret[], own: OwnCredentials |
   }
   const anonymousScope = scopeOf([ANONYMOUS], scopeKey)
 
+  // Asked for each piece of evidence in one place, and with thousands of entries it takes milliseconds.
+  let last: { readonly place: string; readonly matching: readonly Credential[] } | undefined
+
+  function matchingFor(registry: string, repository: string): readonly Credential[] {
+    const place = `${registry}/${repository}`
+    if (last?.place === place) return last.matching
+    const applying = auths.filter((auth) => appliesTo(auth, registry, repository)).slice(0, MAX_MATCHING)
+    last = { place, matching: applying.map(({ credential }) => credential) }
+    return last.matching
+  }
+
   function credentialsFor(registry: string, repository: string): readonly Credential[] {
-    const matching = auths.filter((auth) => appliesTo(auth, registry, repository)).map(({ credential }) => credential)
+    const matching = matchingFor(registry, repository)
     if (!own) return matching.length > 0 ? matching : [ANONYMOUS]
     return [...matching, ...own.credentialsFor(registry, repository), ANONYMOUS]
   }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Workload } from '../../src/admission/workload.ts'
+import { sentenceOf } from '../../src/verdict/reason.ts'
 import type { Cluster, PullSecret } from '../../src/world/cluster.ts'
 import type { CredentialOptions } from '../../src/world/credentials.ts'
 import { CredentialSource } from '../../src/world/credentials.ts'
@@ -114,4 +115,31 @@ test('renewed reads the Secrets anew, and answers nothing when they are the same
   assert.deepEqual(asked.slice(-2), ['demo/mine anew', 'demo/theirs anew'])
   secrets[0] = dockerConfig('demo', 'mine', 'me', 'changed')
   assert.notEqual(await access.value.renewed(), undefined)
+})
+
+test('lesson 40: more pull secrets than any workload has are not read: each would be a question to the API server', async () => {
+  const names = (count: number) => Array.from({ length: count }, (_, i) => `s${i}`)
+  for (const [ofWorkload, ofAccount, isRead] of [
+    [60, 4, true],
+    [60, 5, false],
+    [1, 10_000, false],
+  ] as const) {
+    const asked: string[] = []
+    const theirs = names(ofAccount).map((name) => `their-${name}`)
+    const credentials = source([], { asked, accounts: () => ({ state: 'found', value: theirs }) })
+    const access = await credentials.access({ ...workload, pullSecrets: names(ofWorkload) }, { of: 'workload' })
+    assert.equal(access.ok, isRead)
+    assert.equal(asked.length, isRead ? 64 : 0)
+    if (!access.ok)
+      assert.equal(sentenceOf(access.reason), `number of imagePullSecrets (${ofWorkload + ofAccount}) exceeded the limit (64)`)
+  }
+})
+
+test('lesson 40: of a Secret with very many credentials for one place a few are tried', async () => {
+  const auths = Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`registry.example/${'a'.repeat(i)}`, { auth: 'YTpi' }]))
+  const data = { '.dockerconfigjson': Buffer.from(JSON.stringify({ auths })).toString('base64') }
+  const many: PullSecret = { namespace: 'demo', name: 'mine', type: 'kubernetes.io/dockerconfigjson', data }
+  const access = await source([many]).access(workload, { of: 'workload' })
+  assert.ok(access.ok)
+  assert.equal(access.value.keychain.credentialsFor('registry.example', 'a'.repeat(600)).length, 33, 'the last is anonymous')
 })
