@@ -1,6 +1,6 @@
-import { ASN1Obj } from '@sigstore/core'
-import type { X509Certificate } from '@sigstore/core'
+import type { ASN1Obj, X509Certificate } from '@sigstore/core'
 import { RE2JS, RE2JSException } from 're2js'
+import { parseDer } from '../trust/der.ts'
 import type { Read } from '../verdict/read.ts'
 import type { Reason } from '../verdict/reason.ts'
 import { quoted } from '../verdict/reason.ts'
@@ -308,7 +308,7 @@ export function namesOf(certificate: X509Certificate): Names {
   try {
     const issuers = [
       ...extensionsOf(certificate, FULCIO_ISSUER).map((value) => textOf(value)),
-      ...extensionsOf(certificate, FULCIO_ISSUER_V2).map((value) => utf8String(ASN1Obj.parseBuffer(Buffer.from(value)))),
+      ...extensionsOf(certificate, FULCIO_ISSUER_V2).map((value) => utf8String(parseDer(value))),
     ]
     // An expression that matches anything, nothing included, may match it, as it does upstream; no literal does.
     return { subjects: subjectsOf(certificate), issuers: issuers.length > 0 ? issuers : [''] }
@@ -334,7 +334,7 @@ function extensionsOf(certificate: X509Certificate, oid: string): Uint8Array[] {
 function subjectsOf(certificate: X509Certificate): string[] {
   const [extension] = extensionsOf(certificate, SUBJECT_ALTERNATIVE_NAME)
   if (!extension) return []
-  const { tag, subs: names } = ASN1Obj.parseBuffer(Buffer.from(extension))
+  const { tag, subs: names } = parseDer(extension)
   if (!tag.isUniversal() || tag.number !== 0x10 || names.length > MAX_NAMES) throw new Unreadable()
   const tagged = (number: number): readonly ASN1Obj[] => names.filter((name) => name.tag.isContextSpecific(number))
   return [

@@ -1,8 +1,8 @@
 import { createHash, verify } from 'node:crypto'
-import type { X509Certificate } from '@sigstore/core'
-import { ASN1Obj } from '@sigstore/core'
+import type { ASN1Obj, X509Certificate } from '@sigstore/core'
 import { isJsonObject, readJson } from '../image/json.ts'
 import { derOf, encodingOf, factsOf, readCertificates } from '../trust/certificate.ts'
+import { parseDer } from '../trust/der.ts'
 import type { CertificateAuthority } from '../trust/material.ts'
 import { findPath } from '../trust/path.ts'
 import type { Read } from '../verdict/read.ts'
@@ -183,7 +183,7 @@ class Malformed extends Error {}
 function readStamp(bytes: Uint8Array, authorities: readonly CertificateAuthority[]): Read<Stamp> {
   if (bytes.length > MAX_TOKEN_BYTES) return refused(`size of timestamp (${bytes.length}) exceeded the limit (${MAX_TOKEN_BYTES})`)
   try {
-    return { ok: true, value: stampOf(signedDataOf(parse(bytes)), authorities) }
+    return { ok: true, value: stampOf(signedDataOf(parseDer(bytes)), authorities) }
   } catch (error) {
     return refused(error instanceof Malformed ? error.message : 'it is not a timestamp in DER')
   }
@@ -213,7 +213,7 @@ function stampOf(signedData: ASN1Obj, authorities: readonly CertificateAuthority
   const statement = octets(only(tagged(explicit, 0)))
   const embedded = optional.filter((o) => o.tag.isContextSpecific(0)).flatMap((o) => o.subs)
   // RFC 3161, section 2.4.2: no signature but that of the authority.
-  return { ...infoOf(parse(statement)), ...signerOf(only(infos)), statement, certificates: certificatesOf(embedded, authorities) }
+  return { ...infoOf(parseDer(statement)), ...signerOf(only(infos)), statement, certificates: certificatesOf(embedded, authorities) }
 }
 
 function certificatesOf(embedded: readonly ASN1Obj[], authorities: readonly CertificateAuthority[]): X509Certificate[] {
@@ -328,10 +328,6 @@ function hashOf(algorithm: ASN1Obj | undefined): Hash {
 
 const SEQUENCE = 0x10
 const SET = 0x11
-
-function parse(der: Uint8Array): ASN1Obj {
-  return ASN1Obj.parseBuffer(Buffer.from(der))
-}
 
 function isUniversal({ tag }: ASN1Obj, number: number): boolean {
   return tag.isUniversal() && tag.number === number && tag.constructed

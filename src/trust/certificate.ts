@@ -1,6 +1,8 @@
 import { constants, verify } from 'node:crypto'
-import { ASN1Obj, X509Certificate } from '@sigstore/core'
+import type { ASN1Obj } from '@sigstore/core'
+import { X509Certificate } from '@sigstore/core'
 import type { Read } from '../verdict/read.ts'
+import { isSoonRead, parseDer } from './der.ts'
 import type { PublicKey } from './key.ts'
 import { readSubjectPublicKeyInfo } from './key.ts'
 
@@ -94,6 +96,7 @@ export function readCertificate(der: Uint8Array): Read<X509Certificate> {
     return malformed(`size of certificate (${der.length}) exceeded the limit (${MAX_CERTIFICATE_BYTES})`)
   let certificate: X509Certificate
   try {
+    if (!isSoonRead(der)) return malformed('it is not a certificate in DER')
     certificate = X509Certificate.parse(Buffer.from(der))
   } catch {
     return malformed('it is not a certificate in DER')
@@ -241,7 +244,7 @@ function extensionOf(object: ASN1Obj): Extension {
 
 /** What an extension holds: one object in DER, and nothing behind it. */
 function contentOf(extension: Extension | undefined): ASN1Obj | undefined {
-  return extension && ASN1Obj.parseBuffer(Buffer.from(extension.value))
+  return extension && parseDer(extension.value)
 }
 
 function authorityIn(content: ASN1Obj | undefined): CertificateFacts['authority'] {

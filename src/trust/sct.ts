@@ -4,6 +4,7 @@ import { ASN1Obj } from '@sigstore/core'
 import type { Reason } from '../verdict/reason.ts'
 import { quoted } from '../verdict/reason.ts'
 import { encodingOf } from './certificate.ts'
+import { parseDer } from './der.ts'
 import type { LogKey } from './material.ts'
 import type { CertificatePath } from './path.ts'
 
@@ -122,7 +123,7 @@ function readTimestamps(leaf: X509Certificate): readonly Timestamp[] | 'malforme
   try {
     const extension = leaf.extension(SCT_LIST)
     if (!extension) return []
-    const octets = ASN1Obj.parseBuffer(Buffer.from(extension.value))
+    const octets = parseDer(extension.value)
     if (!octets.tag.isOctetString() || octets.tag.constructed) return 'malformed'
     const outer = new Reader(octets.value as Buffer)
     const list = new Reader(outer.vector())
