@@ -2,6 +2,15 @@ import { lookup as systemLookup } from 'node:dns'
 import type { LookupAddress, LookupOptions } from 'node:dns'
 import { BlockList, isIP } from 'node:net'
 import type { LookupFunction } from 'node:net'
+import { LRUCache } from 'lru-cache'
+import { Slots } from './slots.ts'
+
+const AT_ONCE = 3 // names that are asked for at a time: the system's resolver has four threads, which read files too, and a name whose server does not answer takes one for ten seconds or more
+const MAX_WAITING = 1024 // names that wait for their turn
+const WAIT_MS = 5_000 // for it; whoever wanted to connect has given up then
+const SLOW_MS = 1_000 // after which what a name meant before is taken, while it is asked for
+const MAX_NAMES = 1_000 // of which is remembered what they meant
+const REMEMBERED_MS = 600_000 // how long
 
 /** A connection was about to go where no registry is. The message names the address, which may be shown. */
 export class AddressRefused extends Error {
@@ -65,24 +74,43 @@ export function bare(hostname: string): string {
 /**
  * Resolves names for a connection, and fails with `AddressRefused` when any address of a name is refused: whoever mixes such an address
  * among good ones wants it tried. Literal addresses never come here (`net.connect` does not look them up): check those with `isRefused`.
- * Concurrent questions for one name are one question, since the system's resolver has only a few threads for everybody.
+ * Concurrent questions for one name are one question, since the system's resolver has only a few threads for everybody. Whoever creates a Pod
+ * may write a thousand names whose servers never answer: names that were resolved before mean meanwhile what they meant.
  */
 export function guardedLookup(lookup: LookupFunction = systemLookup): LookupFunction {
   const asked = new Map<string, Promise<LookupAddress[]>>()
+  const known = new LRUCache<string, LookupAddress[]>({ max: MAX_NAMES, ttl: REMEMBERED_MS })
+  const slots = new Slots(AT_ONCE, MAX_WAITING)
+
+  async function ask(hostname: string, options: LookupOptions): Promise<LookupAddress[]> {
+    if ((await slots.take(AbortSignal.timeout(WAIT_MS))) !== 'taken')
+      throw Object.assign(new Error(`too many names are being resolved`), { code: 'EAI_AGAIN', syscall: 'getaddrinfo', hostname })
+    try {
+      return await new Promise<LookupAddress[]>((found, failed) => {
+        lookup(hostname, { ...options, all: true }, (error, addresses) => {
+          if (error) failed(error)
+          else found(Array.isArray(addresses) ? addresses : [{ address: addresses, family: isIP(addresses) }])
+        })
+      })
+    } finally {
+      slots.release()
+    }
+  }
 
   function resolve(hostname: string, options: LookupOptions): Promise<LookupAddress[]> {
     const key = `${hostname} ${options.family ?? 0} ${options.hints ?? 0}`
     let answer = asked.get(key)
     if (!answer) {
-      answer = new Promise<LookupAddress[]>((found, failed) => {
-        lookup(hostname, { ...options, all: true }, (error, addresses) => {
-          if (error) failed(error)
-          else found(Array.isArray(addresses) ? addresses : [{ address: addresses, family: isIP(addresses) }])
+      answer = ask(hostname, options)
+        .then((addresses) => {
+          known.set(key, addresses)
+          return addresses
         })
-      }).finally(() => asked.delete(key))
+        .finally(() => asked.delete(key))
       asked.set(key, answer)
     }
-    return answer
+    const before = known.get(key)
+    return before ? soon(answer, before) : answer
   }
 
   return (hostname, options, callback) => {
@@ -104,4 +132,12 @@ export function guardedLookup(lookup: LookupFunction = systemLookup): LookupFunc
 function isIn(list: BlockList, ip: string): boolean {
   const family = isIP(ip)
   return family === 4 ? list.check(ip, 'ipv4') : family === 6 && list.check(ip.replace(/%.*$/, ''), 'ipv6')
+}
+
+/** The answer, or what it was before when it does not come soon. */
+function soon<T>(answer: Promise<T>, before: T): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => resolve(before), SLOW_MS)
+    answer.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { LookupAddress } from 'node:dns'
-import { test } from 'node:test'
+import { describe, test } from 'node:test'
 import { AddressRefused, guardedLookup, isRefused, nearness } from '../../src/world/address.ts'
 
 for (const [address, is] of [
@@ -79,4 +79,41 @@ test('concurrent questions for one name are one question', async () => {
   const before = questions
   await Promise.all([resolved('good', true), resolved('good', true), resolved('good', true)])
   assert.equal(questions - before, 1)
+})
+
+describe('lesson 40: whoever writes very many names whose servers never answer', () => {
+  /** A resolver that answers for `quick` alone, until it is to be silent about that too. */
+  function resolver() {
+    const state = { isSilent: false, asked: 0, waiting: [] as (() => void)[] }
+    const guarded = guardedLookup((name, _options, callback) => {
+      state.asked++
+      if (name === 'quick' && !state.isSilent) callback(null, [{ address: '10.0.0.1', family: 4 }])
+      else state.waiting.push(() => callback(Object.assign(new Error('late'), { code: 'EAI_AGAIN' }), []))
+    })
+    const of = (name: string): Promise<unknown> =>
+      new Promise((answer) => guarded(name, { all: true }, (error, address) => answer(error ?? address)))
+    return { state, of }
+  }
+
+  test('has a few of them asked for at a time', async () => {
+    const { state, of } = resolver()
+    const all = Promise.all(Array.from({ length: 100 }, (_, i) => of(`x${i}.slow`)))
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    assert.equal(state.asked, 3)
+    while (state.asked < 100 || state.waiting.length > 0) {
+      state.waiting.shift()?.()
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    await all
+  })
+
+  test('does not keep others from names that were resolved before; what is refused stays refused', async () => {
+    const { state, of } = resolver()
+    assert.deepEqual(await of('quick'), [{ address: '10.0.0.1', family: 4 }])
+    state.isSilent = true
+    const began = performance.now()
+    assert.deepEqual(await of('quick'), [{ address: '10.0.0.1', family: 4 }])
+    assert.ok(performance.now() - began < 4_000)
+    for (const answer of state.waiting) answer()
+  })
 })
