@@ -558,6 +558,17 @@ describe('lesson 40: an object of very many images', () => {
     assert.equal(message.match(/no signatures found$/gm)?.length, 100)
   })
 
+  test('lets others have their turn though nothing has to be waited for', async () => {
+    await using desk = await Desk.open({ policies: { p: about(pass) } })
+    let rounds = 0
+    let isOver = false
+    const others = (): void => void (rounds++, isOver || setImmediate(others))
+    setImmediate(others)
+    assert.equal((await desk.validate(pod(...names))).allowed, true)
+    isOver = true
+    assert.ok(rounds >= 80, `others had ${rounds} turns`)
+  })
+
   test('has its tags resolved a few at a time, within the time that there is for tags', async () => {
     await using desk = await Desk.open({ policies: { p: about(official) } })
     desk.fake.misbehave(() => true, { late: 40 })
