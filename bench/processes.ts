@@ -43,12 +43,17 @@ export class Bench {
     return this.#keep(new RegistryProcess(fork(here('registry.ts'), [String(delay)])))
   }
 
-  /** A webhook with these manifests (JSON), whose requests for `REGISTRY` go to `registry`. */
-  async webhook(manifests: readonly object[], registry: RegistryProcess, environment: NodeJS.ProcessEnv = {}): Promise<WebhookProcess> {
+  /** A webhook with these manifests (JSON), whose requests for `REGISTRY` go to `registry`. `enter`: what a shell does before it becomes the webhook. */
+  async webhook(
+    manifests: readonly object[],
+    registry: RegistryProcess,
+    environment: NodeJS.ProcessEnv = {},
+    enter?: string,
+  ): Promise<WebhookProcess> {
     const folder = mkdtempSync(join(tmpdir(), 'sealgate-bench-'))
     mkdirSync(join(folder, 'manifests'))
     write(folder, manifests)
-    return this.#start(folder, [`--manifests=${join(folder, 'manifests')}`], registry, environment)
+    return this.#start(folder, [`--manifests=${join(folder, 'manifests')}`], registry, environment, enter)
   }
 
   /** An API server with these objects. */
@@ -82,9 +87,10 @@ export class Bench {
     options: readonly string[],
     registry: RegistryProcess,
     environment: NodeJS.ProcessEnv,
+    enter?: string,
   ): Promise<WebhookProcess> {
     const mirror = ['--mirror', `${REGISTRY}=http://127.0.0.1:${await registry.port()}`]
-    const webhook = this.#keep(await WebhookProcess.start(folder, [...options, ...mirror], environment))
+    const webhook = this.#keep(await WebhookProcess.start(folder, [...options, ...mirror], environment, enter))
     await webhook.ready
     return webhook
   }
@@ -157,13 +163,21 @@ export class WebhookProcess {
   }
 
   /** `options` say where it takes its objects from; what it writes lies in `folder`, which it owns. */
-  static async start(folder: string, options: readonly string[], environment: NodeJS.ProcessEnv): Promise<WebhookProcess> {
+  static async start(
+    folder: string,
+    options: readonly string[],
+    environment: NodeJS.ProcessEnv,
+    enter: string = ':',
+  ): Promise<WebhookProcess> {
     const port = await freePort()
     const metricsPort = await freePort()
     const output = openSync(join(folder, 'log'), 'w')
     const child = spawn(
-      here('../bin/sealgate'),
+      'sh',
       [
+        '-c',
+        `${enter}; exec "$0" "$@"`,
+        here('../bin/sealgate'),
         'serve',
         '--disable-tuf',
         '--address=127.0.0.1',

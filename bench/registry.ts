@@ -6,7 +6,7 @@ import { answerParent } from './conversation.ts'
 
 /**
  * What the registry process can be told. `fill` puts in signed images, each in a repository of its own or all in one; `bad` ones carry so
- * many signatures of another key, `keyless` ones so many of an identity. `trust` says whom to believe about those. `seen` tells of the requests since it was last asked.
+ * many signatures of another key, `padded` by so many bytes each, `keyless` ones so many of an identity. `trust` says whom to believe about those. `seen` tells of the requests since it was last asked.
  */
 export type RegistryQuestion =
   | { readonly ask: 'fill'; readonly repository: string; readonly images: number; readonly form: Form; readonly together?: boolean }
@@ -14,7 +14,7 @@ export type RegistryQuestion =
   | { readonly ask: 'trust' }
   | { readonly ask: 'seen' }
 
-export type Form = 'sig' | 'bundle' | 'keyless-bundle' | { readonly bad: number } | { readonly keyless: number }
+export type Form = 'sig' | 'bundle' | 'keyless-bundle' | { readonly bad: number; readonly padded?: number } | { readonly keyless: number }
 
 export type RegistryAnswer = {
   readonly port: number
@@ -82,7 +82,9 @@ function evidence(image: ImageDescriptor, form: Form): Pushed {
       Array.from({ length: form.keyless }, () => sigstore.signImage({ digest, form: 'annotations' })),
     )
   // Each with a payload of its own, so that nothing is saved by fetching one for all.
-  const signatures = Array.from({ length: form.bad }, (_, i) => signOldForm(stranger, image.digest, { optional: { number: i } }))
+  const signatures = Array.from({ length: form.bad }, (_, i) =>
+    signOldForm(stranger, image.digest, { optional: { number: i, padding: 'x'.repeat(form.padded ?? 0) } }),
+  )
   return signatureManifest(image.digest, signatures)
 }
 

@@ -11,6 +11,7 @@ import { keyless } from './questions/keyless.ts'
 import { manyPolicies } from './questions/many-policies.ts'
 import { memory } from './questions/memory.ts'
 import { oneSignature } from './questions/one-signature.ts'
+import { pressure } from './questions/pressure.ts'
 import { ready } from './questions/ready.ts'
 import { tenContainers } from './questions/ten-containers.ts'
 import { token } from './questions/token.ts'
@@ -28,6 +29,7 @@ const questions: readonly Question[] = [
   tenContainers,
   burst,
   badSignatures,
+  pressure,
   manyPolicies,
   keyless,
   oneSignature,
