@@ -21,6 +21,9 @@ export const MAX_SIGNATURES_TRIED = 1000
 /** Searches of transparency logs for one policy and image; each is a request to the log, and whoever signs chooses how many there are. */
 export const MAX_LOG_SEARCHES = 10
 
+/** Characters of one search. Rekor takes uploads of some 100 KiB, so it has no entry of anything larger that could be found. */
+const MAX_SEARCH_CHARACTERS = 1024 * 1024
+
 /** What a transparency log is to be searched for: signatures that came without their entry. */
 export type LogQuery = { readonly url: string; readonly proposals: readonly object[] }
 
@@ -333,9 +336,15 @@ function withSearch(
 ): Passed | Refused | 'under way' {
   const answer = verify(terms, evidence)
   const url = terms.log === 'ignored' ? undefined : terms.log.search
-  if (answer.ok || !answer.search || url === undefined) return answer
+  // Of an envelope in a bundle there is nothing to ask for.
+  if (answer.ok || !answer.search || answer.search.proposals.length === 0 || url === undefined) return answer
   const query: LogQuery = { url, proposals: answer.search.proposals }
-  const key = createHash('sha256').update(JSON.stringify(query)).digest('hex')
+  const asked = JSON.stringify(query)
+  if (asked.length > MAX_SEARCH_CHARACTERS) {
+    const text = `size of query (${asked.length}) exceeded the limit (${MAX_SEARCH_CHARACTERS})`
+    return { ok: false, reason: { code: 'log-search-failed', text } }
+  }
+  const key = createHash('sha256').update(asked).digest('hex')
   const found = judgement.searched.get(key)
   if (found !== undefined) return found === 'under way' ? found : verify(terms, { ...evidence, entries: found })
   if (judgement.searched.size >= MAX_LOG_SEARCHES) return { ok: false, reason: { code: 'log-searches-too-many', limit: MAX_LOG_SEARCHES } }

@@ -479,6 +479,35 @@ describe('a signature that came without its log entry', () => {
     assert.equal((await searched(() => rekor.misbehave({ finds: 'under-another-uuid' }))).allowed, false)
   })
 
+  test('is not searched for where there is nothing to ask for, as of an envelope in a bundle', async () => {
+    const search = async (predicate: string) => {
+      const root = merged(sigstore.trustedRoot())
+      const material = materialOf(root, 'tr')
+      const atRekor = { ...material, transparencyLogs: material.transparencyLogs.map((log) => ({ ...log, url: rekor.url })) }
+      const attestations = [{ name: 'n', predicateType: 'https://p.example' }]
+      await using desk = await Desk.open({
+        policies: { p: about({ name: 'ci', keyless: keyless(), ctlog: { trustRootRef: 'tr' }, attestations }) },
+        outside: { ...outside, trustRoots: new Map([['tr', { ok: true, value: atRekor }]]) },
+        now: SIGNED_AT + DAY,
+      })
+      const image = desk.image('app')
+      const options = { digest: image.digest, predicateType: 'https://p.example', predicate, carriesEntry: false } as const
+      if (predicate === '') desk.push('app', bundleReferrer(image, sigstore.attest({ ...options, form: 'bundle' }).bundle))
+      else desk.push('app', attestationManifest(image.digest, [sigstore.attest({ ...options, form: 'annotations' })]))
+      rekor.misbehave()
+      const before = rekor.seen.length
+      const { allowed, codes } = await desk.validate(pod(`registry.example/app@${image.digest}`))
+      return { allowed, codes, searches: rekor.seen.length - before }
+    }
+    const bundled = await search('')
+    assert.deepEqual([bundled.allowed, bundled.searches], [false, 0])
+    assert.ok(bundled.codes.includes('log-entry-missing') && !bundled.codes.includes('log-search-failed'), bundled.codes.join())
+    assert.deepEqual([(await search('small')).allowed, (await search('small')).searches], [true, 1])
+    const large = await search('x'.repeat(1024 * 1024))
+    assert.deepEqual([large.allowed, large.searches], [false, 0], 'lesson 38: no log has anything so large')
+    assert.ok(large.codes.includes('log-search-failed'))
+  })
+
   test('is not searched for where the policy names no log', async () => {
     const { allowed, searches, message } = await searched(() => rekor.misbehave(), {
       ctlog: undefined,
