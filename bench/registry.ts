@@ -6,7 +6,7 @@ import { answerParent } from './conversation.ts'
 
 /**
  * What the registry process can be told. `fill` puts in signed images, each in a repository of its own or all in one; `bad` ones carry so
- * many signatures of another key, `padded` by so many bytes each, `keyless` ones so many of an identity. `trust` says whom to believe about those. `seen` tells of the requests since it was last asked.
+ * many signatures of another key, `padded` by so many bytes each, `padded` by so many bytes each, `keyless` ones so many of an identity. `trust` says whom to believe about those. `seen` tells of the requests since it was last asked.
  */
 export type RegistryQuestion =
   | { readonly ask: 'fill'; readonly repository: string; readonly images: number; readonly form: Form; readonly together?: boolean }
