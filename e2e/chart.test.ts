@@ -3,7 +3,7 @@ import { readFileSync, readdirSync } from 'node:fs'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
-import { configurationAfter, configurations } from '../programs/webhook/configuration.ts'
+import { configurationAfter, configurations } from '../programs/controller/configuration.ts'
 import { alertRules, dashboard } from '../tools/monitoring.ts'
 import {
   type Manifest,

@@ -1,7 +1,7 @@
 import { styleText } from 'node:util'
 import { compile, nothingKnown } from '../../src/policy/compile.ts'
-import type { Cluster } from '../../src/world/cluster.ts'
-import { readManifests } from '../../src/world/manifests.ts'
+import type { Cluster } from '../../src/world/cluster/cluster.ts'
+import { readManifests } from '../../src/world/cluster/manifests.ts'
 import { uncounted } from '../../src/world/metrics.ts'
 import { openIdentity } from '../webhook/identity.ts'
 import { openLog } from '../webhook/log.ts'
@@ -98,7 +98,7 @@ async function examine(settings: Settings): Promise<readonly Section[]> {
 async function openCluster(settings: Settings, log: ReturnType<typeof openLog>): Promise<Cluster> {
   const { systemNamespace } = settings
   if (settings.manifests.length > 0) return readManifests(settings.manifests, { systemNamespace, log })
-  const { openKubernetes } = await import('../../src/world/kubernetes.ts')
+  const { openKubernetes } = await import('../../src/world/cluster/kubernetes.ts')
   const { kubeconfig, cluster, server } = settings
   return openKubernetes({ kubeconfig, cluster, server, env: process.env, systemNamespace, log })
 }

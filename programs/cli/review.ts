@@ -1,7 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { compile, nothingKnown } from '../../src/policy/compile.ts'
-import { readManifests } from '../../src/world/manifests.ts'
+import { readManifests } from '../../src/world/cluster/manifests.ts'
 import { uncounted } from '../../src/world/metrics.ts'
 import { answerers, paths } from '../webhook/answer.ts'
 import { openIdentity } from '../webhook/identity.ts'

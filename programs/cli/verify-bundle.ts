@@ -13,7 +13,7 @@ import { readTrustedRoot } from '../../src/trust/trusted-root.ts'
 import { printable } from '../../src/verdict/explain.ts'
 import type { Reason } from '../../src/verdict/reason.ts'
 import { hintOf, sentenceOf } from '../../src/verdict/reason.ts'
-import { readText } from '../../src/world/files.ts'
+import { readText } from '../../src/world/cluster/files.ts'
 import type { Settings } from './options.ts'
 
 const MAX_HELD_BYTES = 512 * 1024 * 1024 // of an artifact in memory; a larger one is verified by its digest

@@ -4,7 +4,7 @@ import type { BundleJson, Pushed, Signer } from '../../fakes/signer.ts'
 import { bundleReferrer, makeSigner, signatureManifest, signatureReferrer, signBundle, signOldForm } from '../../fakes/signer.ts'
 import { DEFAULT_ISSUER, DEFAULT_SUBJECT } from '../../fakes/sigstore/authority.ts'
 import { Sigstore } from '../../fakes/sigstore/sigstore.ts'
-import type { Mirror } from '../../src/world/endpoint.ts'
+import type { Mirror } from '../../src/world/network/endpoint.ts'
 import type { Trusted } from './policies.ts'
 
 const SIGNED_BEFORE = 60 * 60 * 1000 // ms before now: the certificates have ended since, as they have in real life

@@ -1,6 +1,6 @@
 import { join, relative } from 'node:path'
 import { styleText } from 'node:util'
-import type { Mirror } from '../../src/world/endpoint.ts'
+import type { Mirror } from '../../src/world/network/endpoint.ts'
 
 /** Where the demonstration is found, for the commands that a person may paste. */
 export type Place = {

@@ -1,11 +1,11 @@
-import { CloudLogins } from '../../src/world/cloud-registry.ts'
-import { Cloud } from '../../src/world/cloud.ts'
-import { CredentialHelpers } from '../../src/world/credential-helper.ts'
-import { DockerConfigFiles } from '../../src/world/docker-config-files.ts'
+import { Cloud } from '../../src/world/cloud/cloud.ts'
 import type { Log } from '../../src/world/log.ts'
 import type { Metrics } from '../../src/world/metrics.ts'
-import type { OwnCredentials } from '../../src/world/own-credentials.ts'
-import { ownCredentials } from '../../src/world/own-credentials.ts'
+import { CloudLogins } from '../../src/world/registry/cloud-registry.ts'
+import { CredentialHelpers } from '../../src/world/registry/credential-helper.ts'
+import { DockerConfigFiles } from '../../src/world/registry/docker-config-files.ts'
+import type { OwnCredentials } from '../../src/world/registry/own-credentials.ts'
+import { ownCredentials } from '../../src/world/registry/own-credentials.ts'
 
 /** What this process is to others, besides what workloads bring: its identity with clouds and key management services, and its Docker configs. */
 export type Identity = {

@@ -1,14 +1,15 @@
-import type { Cluster } from '../../src/world/cluster.ts'
+import type { Cluster } from '../../src/world/cluster/cluster.ts'
+import { ManifestError, openManifests } from '../../src/world/cluster/manifests.ts'
 import type { Log } from '../../src/world/log.ts'
-import { ManifestError, openManifests } from '../../src/world/manifests.ts'
 import type { Metrics } from '../../src/world/metrics.ts'
 import { Pressure } from '../../src/world/pressure.ts'
-import type { Registry } from '../../src/world/registry.ts'
+import type { Registry } from '../../src/world/registry/registry.ts'
 import type { Settings } from '../cli/options.ts'
 import type { Note } from '../cli/parse.ts'
+import { Controller } from '../controller/controller.ts'
+import { tellOf } from '../controller/told.ts'
 import { answerers } from './answer.ts'
 import { describe } from './certificate.ts'
-import { Controller } from './controller.ts'
 import type { Identity } from './identity.ts'
 import { openIdentity } from './identity.ts'
 import { levelIn } from './level.ts'
@@ -22,7 +23,6 @@ import { rehearse } from './rehearsal.ts'
 import type { Readiness } from './server.ts'
 import type { Webhook } from './start.ts'
 import { startWebhook } from './start.ts'
-import { tellOf } from './told.ts'
 import { openTracing } from './trace.ts'
 
 const STOPPED = 0
@@ -122,7 +122,7 @@ async function openCluster(settings: Settings, inCluster: boolean, log: Log): Pr
   try {
     if (!inCluster) return await openManifests(settings.manifests, { systemNamespace, log })
     // Imported here: files need nothing of it.
-    const { openKubernetes } = await import('../../src/world/kubernetes.ts')
+    const { openKubernetes } = await import('../../src/world/cluster/kubernetes.ts')
     const { kubeconfig, cluster, server } = settings
     return await openKubernetes({ kubeconfig, cluster, server, env: process.env, systemNamespace, log })
   } catch (error) {

@@ -6,9 +6,9 @@ import type { SecureContextOptions } from 'node:tls'
 import { createSecureContext } from 'node:tls'
 import type { Log } from '../../src/world/log.ts'
 import type { Settings } from '../cli/options.ts'
+import type { Pair } from '../controller/serving-secret.ts'
 import type { SelfSigned } from './certificate.ts'
 import { describe, renewed, servingNames, whyNotServing } from './certificate.ts'
-import type { Pair } from './serving-secret.ts'
 
 const POLL = 2_000 // ms between looks at certificate files; a look is two stats, and sees through the symbolic links of mounted Secrets
 const RENEWAL_CHECK = 6 * 60 * 60 * 1000 // ms between looks at when a self-signed certificate ends

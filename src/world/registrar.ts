@@ -2,9 +2,9 @@ import type { Deadline } from '../admit.ts'
 import type { Registrar, RepositoryProblem } from '../configure.ts'
 import type { ClusterObjects, Outside } from '../policy/objects.ts'
 import type { TrustRoot } from '../trust/trust-root.ts'
-import type { Cluster } from './cluster.ts'
+import type { Cluster } from './cluster/cluster.ts'
 import type { WorldAround } from './surroundings.ts'
-import { whyNotRepository } from './tuf.ts'
+import { whyNotRepository } from './trust/tuf.ts'
 
 const MAX_CHECK = 20_000 // ms of looking into one packed repository, whatever becomes of who asked
 

@@ -9,8 +9,8 @@ import { publicRoot } from '../../src/trust/public-root.ts'
 import { readTrustRoot } from '../../src/trust/trust-root.ts'
 import { merged, rendered } from '../../src/verdict/diagnostic.ts'
 import { sentenceOf } from '../../src/verdict/reason.ts'
-import { readDocuments } from '../../src/world/documents.ts'
-import { readObjects, type Kind } from '../../src/world/objects.ts'
+import { readDocuments } from '../../src/world/cluster/documents.ts'
+import { readObjects, type Kind } from '../../src/world/cluster/objects.ts'
 import type { Check, Project } from '../project.ts'
 
 /** YAML of the documentation and what its fence says becomes of it: nothing (accepted), `warns` or `refused`. */

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto'
-import { SECRET, servingIn } from '../../webhook/serving-secret.ts'
+import { SECRET, servingIn } from '../../controller/serving-secret.ts'
 import { note, ok, warning, wrong } from './finding.ts'
 import { ofCluster, unread } from './patient.ts'
 

@@ -1,5 +1,5 @@
-import type { ApiObject } from '../../../src/world/change.ts'
-import { collectionOf } from '../../webhook/configuration.ts'
+import type { ApiObject } from '../../../src/world/cluster/change.ts'
+import { collectionOf } from '../../controller/configuration.ts'
 import type { Finding } from './finding.ts'
 import { note, ok, warning, wrong } from './finding.ts'
 import { listAt, ofCluster, textAt, unread } from './patient.ts'

@@ -1,6 +1,6 @@
 import { isObject } from '../../../src/policy/shape.ts'
-import type { ApiObject } from '../../../src/world/change.ts'
-import { collectionOf } from '../../webhook/configuration.ts'
+import type { ApiObject } from '../../../src/world/cluster/change.ts'
+import { collectionOf } from '../../controller/configuration.ts'
 import { counted, named, note, ok, warning, wrong } from './finding.ts'
 import type { Got, Patient, Reader } from './patient.ts'
 import { at, listAt, nameOf, ofCluster, unread } from './patient.ts'

@@ -1,4 +1,4 @@
-import type { ApiObject } from '../../../src/world/change.ts'
+import type { ApiObject } from '../../../src/world/cluster/change.ts'
 import type { Finding } from './finding.ts'
 import { note, ok, unknown, warning, wrong } from './finding.ts'
 import type { Reader } from './patient.ts'

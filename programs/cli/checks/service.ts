@@ -1,4 +1,4 @@
-import { collectionOf } from '../../webhook/configuration.ts'
+import { collectionOf } from '../../controller/configuration.ts'
 import type { Finding } from './finding.ts'
 import { named, ok, unknown, warning, wrong } from './finding.ts'
 import type { Reader } from './patient.ts'

@@ -1,7 +1,7 @@
 import { trustNamed } from '../../../src/policy/trust-root-ref.ts'
 import { publicRootExpires } from '../../../src/trust/public-root.ts'
 import { sentenceOf } from '../../../src/verdict/reason.ts'
-import { fetchInstance, nameOfInstance } from '../../../src/world/trust-source.ts'
+import { fetchInstance, nameOfInstance } from '../../../src/world/trust/trust-source.ts'
 import { sigstoreInstance } from '../../webhook/outside.ts'
 import type { Finding } from './finding.ts'
 import { note, ok, warning, wrong } from './finding.ts'

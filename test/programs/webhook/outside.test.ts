@@ -15,10 +15,10 @@ import { fetchOutside, followOutside } from '../../../programs/webhook/outside.t
 import { openRegistry } from '../../../programs/webhook/reach.ts'
 import { publicRoot } from '../../../src/trust/public-root.ts'
 import { readTrustedRoot } from '../../../src/trust/trusted-root.ts'
-import { Cloud } from '../../../src/world/cloud.ts'
-import type { Cluster } from '../../../src/world/cluster.ts'
+import { Cloud } from '../../../src/world/cloud/cloud.ts'
+import type { Cluster } from '../../../src/world/cluster/cluster.ts'
+import { openManifests, readManifests } from '../../../src/world/cluster/manifests.ts'
 import { silent } from '../../../src/world/log.ts'
-import { openManifests, readManifests } from '../../../src/world/manifests.ts'
 import { uncounted } from '../../../src/world/metrics.ts'
 import { keeping } from './client.ts'
 

@@ -5,7 +5,7 @@ import { parse } from '../../../programs/cli/parse.ts'
 import { reach } from '../../../programs/webhook/reach.ts'
 import { readReference } from '../../../src/image/reference.ts'
 import { nothingKnown } from '../../../src/policy/compile.ts'
-import type { Cluster } from '../../../src/world/cluster.ts'
+import type { Cluster } from '../../../src/world/cluster/cluster.ts'
 import { uncounted } from '../../../src/world/metrics.ts'
 
 const cluster = { pullSecretsOf: () => ({ state: 'absent' }), pullSecret: async () => ({ state: 'absent' }) } as unknown as Cluster

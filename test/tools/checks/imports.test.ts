@@ -11,8 +11,8 @@ for (const [file, text, violation] of [
   ],
   [
     'src/policy/a.ts',
-    "import type { C } from '../world/cluster.ts'",
-    'src/policy/a.ts:1: imports src/world/cluster.ts, which is a layer above',
+    "import type { C } from '../world/cluster/cluster.ts'",
+    'src/policy/a.ts:1: imports src/world/cluster/cluster.ts, which is a layer above',
   ],
   ['src/policy/a.ts', "import {\n  a,\n  b,\n} from '../admit.ts'", 'src/policy/a.ts:4: imports src/admit.ts, which is a layer above'],
   [

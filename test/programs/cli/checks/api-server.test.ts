@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import { apiServer } from '../../../../programs/cli/checks/api-server.ts'
 import { Reader } from '../../../../programs/cli/checks/patient.ts'
-import { ApiServer } from '../../../../src/world/api-server.ts'
+import { ApiServer } from '../../../../src/world/cluster/api-server.ts'
 import { ward } from './ward.ts'
 
 test('its version is told, and that its clock agrees', async (t) => {
