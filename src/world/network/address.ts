@@ -29,7 +29,11 @@ const REFUSED: readonly (readonly [net: string, prefix: number, family: 'ipv4' |
   ['100.100.100.200', 32, 'ipv4'], // metadata of Alibaba Cloud
   ['168.63.129.16', 32, 'ipv4'], // Azure's host agent
   ['fe80::', 10, 'ipv6'], // link-local
+  ['192.0.0.192', 32, 'ipv4'], // metadata of Oracle Cloud
   ['fd00:ec2::254', 128, 'ipv6'], // metadata of AWS
+  ['fd00:ec2::23', 128, 'ipv6'], // the agent of AWS for the identities of Pods
+  ['fd20:ce::254', 128, 'ipv6'], // metadata of Google Cloud
+  ['fd00:c1::a9fe:a9fe', 128, 'ipv6'], // metadata of Oracle Cloud
 ]
 // BlockList itself compares an IPv4-mapped IPv6 address with the IPv4 rules. The other ways to write an IPv4 address as an IPv6 one
 // (RFC 4291 «IPv4-compatible», RFC 6052 NAT64) need rules of their own.
