@@ -96,6 +96,15 @@ export const alerts: readonly Alert[] = [
       'After that, authorities that rest on it refuse. It was not refreshed in time: see whether its TUF repository can be reached.',
   },
   {
+    name: 'SealgatePolicyExpires',
+    expr: 'min by (policy) (sealgate_policy_expiry_timestamp_seconds) - time() < 14 * 24 * 3600',
+    for: '1h',
+    severity: 'warning',
+    summary: 'What {{ $labels.policy }} trusts ends within two weeks',
+    description:
+      'Nothing that is signed after that passes the policy; what was signed before goes on passing. Give it the next certificate authority or trust root.',
+  },
+  {
     name: 'SealgateKeyStale',
     expr: 'max(sealgate_kms_keys{state="stale"}) > 0',
     for: '1h',
@@ -248,6 +257,7 @@ export const rows: readonly { readonly title: string; readonly panels: readonly 
         queries: [
           { expr: `min(sealgate_certificate_expiry_timestamp_seconds${AT}) - time()`, legend: 'serving certificate' },
           { expr: `min by (name) (sealgate_trust_expiry_timestamp_seconds${AT}) - time()`, legend: '{{name}}' },
+          { expr: `min by (policy) (sealgate_policy_expiry_timestamp_seconds${AT}) - time()`, legend: 'policy {{policy}}' },
         ],
       },
     ],

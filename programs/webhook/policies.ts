@@ -1,5 +1,6 @@
 import type { Snapshot } from '../../src/policy/compile.ts'
 import { compileInSteps, nothingKnown } from '../../src/policy/compile.ts'
+import { endOf } from '../../src/policy/ends.ts'
 import type { ClusterObjects, Outside } from '../../src/policy/objects.ts'
 import type { Policy } from '../../src/policy/policy.ts'
 import { sentenceOf } from '../../src/verdict/reason.ts'
@@ -109,7 +110,7 @@ function report(before: Snapshot, now: Snapshot, log: Log, metrics: Metrics): vo
     log.warn('nothing is admitted: the policies are not known', { why: now.unknownBecause })
 
   metrics.policies(
-    now.policies.map((p) => p.name),
+    now.policies.map((policy) => ({ name: policy.name, ends: endOf(policy) })),
     now.policies.filter(isBroken).length,
   )
   if (!now.settings.recheckUnchanged && before.settings.recheckUnchanged)

@@ -86,6 +86,12 @@ export function openMetrics(): Metrics {
     labelNames: ['state'],
     registers,
   })
+  const policyEnds = new Gauge({
+    name: 'sealgate_policy_expiry_timestamp_seconds',
+    help: 'When the certificates and keys have ended that a policy trusts, so that nothing signed from then on passes it; none: they do not end',
+    labelNames: ['policy'],
+    registers,
+  })
   const keyless = new Gauge({
     name: 'sealgate_without_policies_keyless',
     help: '1 while there is no policy at all and images are verified keyless against the public Sigstore instance',
@@ -164,9 +170,11 @@ export function openMetrics(): Metrics {
     },
     cameToAnEnd: () => lateNow.dec(),
     failedInside: (where) => errors.inc({ where }),
-    policies(names, broken) {
-      byPolicy.areInForce(names)
-      policies.set({ state: 'in-force' }, names.length)
+    policies(inForce, broken) {
+      byPolicy.areInForce(inForce.map(({ name }) => name))
+      policyEnds.reset()
+      for (const { name, ends } of inForce) if (ends !== undefined && byPolicy.isNamed(name)) policyEnds.set({ policy: name }, ends / 1000)
+      policies.set({ state: 'in-force' }, inForce.length)
       policies.set({ state: 'broken' }, broken)
     },
     withoutPoliciesKeyless: (inForce) => keyless.set(inForce ? 1 : 0),
@@ -263,6 +271,10 @@ class NamedPolicies {
       for (const labels of series.values()) this.#drop(labels)
     }
     for (const name of names) if (this.#named.size < MAX_NAMED_POLICIES && !this.#named.has(name)) this.#named.set(name, new Map())
+  }
+
+  isNamed(name: string): boolean {
+    return this.#named.has(name)
   }
 
   labelsOf({ policy, mode, outcome, code }: Tally): DecisionLabels {

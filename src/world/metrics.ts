@@ -46,8 +46,8 @@ export interface Metrics {
   wentOn(): void
   cameToAnEnd(): void
   failedInside(where: InternalError): void
-  /** `names` of those in force; so many of them refuse because of themselves. */
-  policies(names: readonly string[], broken: number): void
+  /** Those in force; so many of them refuse because of themselves. `ends`: when what they trust does, in ms since 1970; undefined: it does not. */
+  policies(inForce: readonly { readonly name: string; readonly ends: number | undefined }[], broken: number): void
   withoutPoliciesKeyless(inForce: boolean): void
   /** How it stands with everything that is trusted; what is not among it is gone. */
   trust(shown: readonly TrustShown[]): void

@@ -32,14 +32,19 @@ test('lesson 42: what comes from outside never becomes a label', async () => {
 test('the decisions of 100 policies are counted apart, those of more together, and what is no longer in force is forgotten', async () => {
   const metrics = openMetrics()
   const names = Array.from({ length: 150 }, (_, i) => `policy-${i}`)
-  metrics.policies(names, 0)
+  const inForce = (some: readonly string[]) => some.map((name) => ({ name, ends: name === 'policy-149' ? 1_800_000_000_000 : undefined }))
+  metrics.policies(inForce(names), 0)
   for (const policy of names)
     for (const mode of ['enforce', 'warn'] as const) metrics.decided({ policy, mode, outcome: 'pass', code: 'static-pass' })
   const series = await linesOf(metrics, 'sealgate_decisions_total')
   equal(series.length, 202)
   ok(series.includes('sealgate_decisions_total{policy="policy-99",mode="warn",outcome="pass",code="static-pass"} 1'))
   ok(series.includes('sealgate_decisions_total{policy="(others)",mode="warn",outcome="pass",code="static-pass"} 50'))
-  metrics.policies(names.slice(99), 0)
+  deepEqual(await linesOf(metrics, 'sealgate_policy_expiry_timestamp_seconds'), [])
+  metrics.policies(inForce(names.slice(99)), 0)
+  deepEqual(await linesOf(metrics, 'sealgate_policy_expiry_timestamp_seconds'), [
+    'sealgate_policy_expiry_timestamp_seconds{policy="policy-149"} 1800000000',
+  ])
   const later = await linesOf(metrics, 'sealgate_decisions_total')
   equal(later.length, 4)
   metrics.decided({ policy: 'policy-149', mode: 'enforce', outcome: 'fail', code: 'static-fail' })
@@ -62,7 +67,10 @@ test('everything else is counted under its own name', async () => {
   metrics.wentOn()
   metrics.cameToAnEnd()
   metrics.failedInside('compile')
-  metrics.policies(['a', 'b', 'c'], 1)
+  metrics.policies(
+    ['a', 'b', 'c'].map((name) => ({ name, ends: undefined })),
+    1,
+  )
   metrics.watchMemory(() => ({ passes: 1, content: 2, tags: 3 }))
   metrics.withoutPoliciesKeyless(true)
   metrics.watchPressure({ level: () => 'critical', limit: 512 })
