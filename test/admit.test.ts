@@ -711,3 +711,24 @@ describe('a policy that wants attestations', () => {
     )
   })
 })
+
+describe('an update that changes no image', () => {
+  const fails = { p: about({ static: { action: 'fail', message: 'no longer' } }) }
+  const image = `registry.example/app@sha256:${'a'.repeat(64)}`
+  const labelled = { ...pod(image), metadata: { name: 'app', namespace: 'demo', labels: { touched: 'yes' } } }
+
+  test('is judged again: what was admitted before need not be now', async () => {
+    await using desk = await Desk.open({ policies: fails })
+    assert.equal((await desk.validate(labelled, { operation: 'UPDATE', oldObject: pod(image) })).allowed, false)
+  })
+
+  test('is let through unseen where recheck-unchanged is false, and one that changes an image is not', async () => {
+    await using desk = await Desk.open({ policies: fails, settings: { 'recheck-unchanged': 'false' } })
+    const asked = { operation: 'UPDATE', oldObject: pod(image) }
+    assert.equal((await desk.validate(labelled, asked)).allowed, true)
+    assert.deepEqual((await desk.mutate(labelled, asked)).patch, [])
+    assert.equal((await desk.validate(pod(image.replaceAll('a', 'b')), asked)).allowed, false)
+    assert.equal((await desk.validate(pod(image, image), asked)).allowed, false)
+    assert.equal((await desk.validate(pod(image))).allowed, false, 'a creation is judged')
+  })
+})
