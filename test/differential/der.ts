@@ -112,3 +112,17 @@ function lengthOf(length: number, isLong: boolean): Buffer {
   const significant = isLong ? bytes : bytes.subarray(bytes.findIndex((byte) => byte !== 0))
   return Buffer.concat([Buffer.from([0x80 | significant.length]), significant])
 }
+
+/** An OCTET STRING whose second value reaches behind it to the end, and so on in what follows: each level is parsed twice. */
+export function overlapping(levels: number): Buffer {
+  let rest = Buffer.from('0500', 'hex')
+  for (let level = 0; level < levels; level++) {
+    const content = Buffer.concat([Buffer.from('0500', 'hex'), headOf(0x04, rest.length)])
+    rest = Buffer.concat([headOf(0x04, content.length), content, rest])
+  }
+  return Buffer.concat([headOf(0x30, rest.length), rest])
+}
+
+function headOf(tag: number, length: number): Buffer {
+  return Buffer.from(length < 0x80 ? [tag, length] : length < 0x100 ? [tag, 0x81, length] : [tag, 0x82, length >> 8, length & 0xff])
+}

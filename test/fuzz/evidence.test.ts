@@ -14,6 +14,7 @@ import { logEntryOf, readLogBundle, readSearchAnswer } from '../../src/sigstore/
 import { verifySignature } from '../../src/sigstore/signature.ts'
 import { readTimestampAnnotation, verifyTimestamp } from '../../src/sigstore/timestamp.ts'
 import { sentenceOf } from '../../src/verdict/reason.ts'
+import { overlapping } from '../differential/der.ts'
 import { keyless, trustOf } from '../sigstore/demands.ts'
 import type { Answer, Reader } from './reader.ts'
 import { fuzz, HOSTILE_BYTES, of, text } from './reader.ts'
@@ -169,6 +170,7 @@ const readers: readonly Reader[] = [
   {
     name: 'verifyTimestamp',
     samples: tokens.slice(0, 1),
+    hostile: [overlapping(40)],
     read: (given) => of(verifyTimestamp(given, Buffer.from(signature, 'base64'), trustOf(sigstore).timestampAuthorities)),
   },
 ]

@@ -16,6 +16,7 @@ import { materialOf, usageOf } from '../../src/trust/tuf-target.ts'
 import { sentenceOf } from '../../src/verdict/reason.ts'
 import { unpack } from '../../src/world/trust/archive.ts'
 import { refreshFromTuf, whyNotTufRoot } from '../../src/world/trust/tuf.ts'
+import { overlapping } from '../differential/der.ts'
 import { trustOf } from '../sigstore/demands.ts'
 import type { Answer, Reader } from './reader.ts'
 import { fuzz, HOSTILE_BYTES, of, text } from './reader.ts'
@@ -109,7 +110,7 @@ const readers: readonly Reader[] = [
     read: (bytes) => of(readCertificates(text(bytes))),
   },
   { name: 'readAnchor', samples: [chain], read: (bytes) => of(readAnchor(text(bytes))) },
-  { name: 'a certificate beside a signature', samples: [leaf?.certificate.der ?? ''], read: judged },
+  { name: 'a certificate beside a signature', samples: [leaf?.certificate.der ?? ''], hostile: [overlapping(40)], read: judged },
   {
     name: 'a target of TUF, certificates',
     samples: [chain],
