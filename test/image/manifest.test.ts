@@ -114,6 +114,16 @@ test('lesson 37: a thousand layers are read, 2500 entries of an index, and not o
   assert.equal(detailOf(read({ manifests: new Array(2501).fill(LAYER) }, INDEX)), 'number of manifests (2501) exceeded the limit (2500)')
 })
 
+test('lesson 40: what refers to an image is bounded as every manifest is: depth, number of values, annotations', () => {
+  const nested = '['.repeat(40) + ']'.repeat(40)
+  assert.match(detailOf(read(`{"layers":[],"x":${nested}}`)), /depth/)
+  const many = `[${new Array(50_001).fill('0').join(',')}]`
+  assert.match(detailOf(read(`{"layers":[],"x":${many}}`)), /50000/)
+  const annotations = Object.fromEntries(Array.from({ length: 257 }, (_, i) => [`a${i}`, '']))
+  assert.equal(detailOf(read({ layers: [{ ...LAYER, annotations }] })), 'layers[0] is not a descriptor by SHA-256')
+  assert.equal(detailOf(read({ layers: [], subject: { ...LAYER, annotations } })), 'subject is not a descriptor by SHA-256')
+})
+
 test('lesson 38: a manifest of more than 4 MiB is refused', () => {
   assert.equal(detailOf(read(' '.repeat(4 * 1024 * 1024 + 1))), 'size of document (4194305) exceeded the limit (4194304)')
 })
