@@ -29,6 +29,8 @@ export type Keyless = {
   /** Fulcio's further extensions by their last number, e.g. `{ 12: 'https://github.com/acme/web' }`. */
   readonly claims?: Readonly<Record<number, string>>
   readonly keyType?: KeyType
+  /** Whose key it is; without one a key is made. */
+  readonly key?: Signer
 }
 
 export const DEFAULT_SUBJECT = 'https://github.com/acme/web/.github/workflows/release.yml@refs/heads/main'
@@ -64,7 +66,7 @@ export class Authority {
   ): Leaf {
     const issuing = this.intermediates[0] ?? this.root
     const issuer = faults.has('leaf-signed-by-leaf') ? leafAsIssuer(issuing, at) : issuing
-    const key = makeSigner(keyless.keyType ?? 'p256')
+    const key = keyless.key ?? makeSigner(keyless.keyType ?? 'p256')
     const from = faults.has('leaf-expired') ? at - HOUR : faults.has('leaf-not-yet-valid') ? at + HOUR : at
     const certificate = issue({
       subject: {},

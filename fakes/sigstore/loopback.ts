@@ -17,7 +17,7 @@ export type Misbehaviour = {
   readonly isEndless?: true
 }
 
-export type Answer = { readonly status: number; readonly type?: string; readonly body: string | Uint8Array }
+export type Answer = { readonly status: number; readonly type?: string; readonly etag?: string; readonly body: string | Uint8Array }
 export type Request = { readonly method: string; readonly path: string; readonly body: Buffer }
 
 /** An HTTP server on a loopback address, whose answers are `answer`'s unless it misbehaves. */
@@ -71,7 +71,7 @@ export class Loopback {
     const right = this.#answer(request)
     const status = wrong?.status ?? right.status
     const body = wrong?.body ?? (status === right.status ? right.body : '')
-    response.writeHead(status, { 'content-type': right.type ?? 'application/json' })
+    response.writeHead(status, { 'content-type': right.type ?? 'application/json', ...(right.etag && { etag: right.etag }) })
     response.end(body)
   }
 }

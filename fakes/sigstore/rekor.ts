@@ -7,6 +7,7 @@ import type { Sigstore } from './sigstore.ts'
 import type { LoggedEntry } from './transparency-log.ts'
 
 const SEARCH = '/api/v1/log/entries/retrieve'
+const ENTRIES = '/api/v1/log/entries'
 const MAX_PROPOSED = 10 // entries of one query, as Rekor v1 has it
 
 /** How what is found is handed out: `faults` break the entries, `finds` what is found at all. */
@@ -18,7 +19,10 @@ export type SearchFaults = {
 
 type Proposed = { readonly kind?: string; readonly apiVersion?: string; readonly spec?: Readonly<Record<string, unknown>> }
 
-/** The search of Rekor v1 over HTTP: `POST …/api/v1/log/entries/retrieve`, over all v1 logs of a Sigstore, as they are when it is asked. */
+/**
+ * Rekor v1 over HTTP: `POST …/api/v1/log/entries/retrieve` searches all v1 logs of a Sigstore, as they are when it is asked; `POST …/api/v1/log/entries`
+ * adds to the last of them what cosign uploads (hashedrekord 0.0.1, dsse 0.0.1), without looking whether it is signed.
+ */
 export class FakeRekor {
   readonly #sigstore: Sigstore
   #server: Loopback | undefined
@@ -57,7 +61,19 @@ export class FakeRekor {
     return this.#server
   }
 
+  #upload(body: Buffer): Answer {
+    const log = this.#sigstore.logs.v1.at(-1)?.part
+    const proposed = JSON.parse(body.toString()) as Proposed
+    if (!log || proposed.apiVersion !== '0.0.1') return { status: 400, body: JSON.stringify({ code: 400, message: 'invalid entry' }) }
+    const written = writtenDown(proposed)
+    log.append(written, Date.now())
+    const [found] = log.find((each) => each.equals(written))
+    if (!found) throw new Error('the log has lost what was added to it')
+    return { status: 201, etag: found.uuid, body: JSON.stringify({ [found.uuid]: answered(found.entry) }) }
+  }
+
   #answer({ method, path, body }: Request): Answer {
+    if (path.endsWith(ENTRIES) && method === 'POST') return this.#upload(body)
     if (!path.endsWith(SEARCH)) return { status: 404, body: JSON.stringify({ code: 404, message: `path ${path} was not found` }) }
     if (method !== 'POST') return { status: 405, body: JSON.stringify({ code: 405, message: `method ${method} is not allowed` }) }
     const entries = proposedIn(body)
@@ -72,6 +88,11 @@ export class FakeRekor {
     }))
     return { status: 200, body: JSON.stringify(named) }
   }
+}
+
+/** What is written down of what was proposed: canonical JSON (RFC 8785). */
+function writtenDown({ kind, apiVersion, spec = {} }: Proposed): Buffer {
+  return Buffer.from(json.canonicalize({ apiVersion, kind, spec: kind === 'dsse' ? dsseSpec(spec) : spec }))
 }
 
 function proposedIn(body: Buffer): readonly Proposed[] | undefined {

@@ -51,6 +51,22 @@ test('an image signature that is in the log is found, with a promise, a proof, a
   assert.equal(integratedTime, sigstore.now / 1000 + 1)
 })
 
+test('what is uploaded is in the log from then on, named by the hash of its leaf', async () => {
+  const { payload, annotations } = signOldForm(signer, digest)
+  const proposed = hashedRekord(payload, annotations['dev.cosignproject.cosign/signature'] ?? '')
+  const answer = await fetch(`${rekor.url}/api/v1/log/entries`, { method: 'POST', body: JSON.stringify(proposed) })
+  assert.equal(answer.status, 201)
+  const [[uuid, { body }] = assert.fail('no entry')] = Object.entries((await answer.json()) as Record<string, Entry>)
+  assert.equal(answer.headers.get('etag'), uuid)
+  assert.equal(uuid.slice(16), leafHash(Buffer.from(body, 'base64')).toString('hex'))
+  assert.deepEqual(
+    (await search([proposed])).map(([found]) => found),
+    [uuid],
+  )
+  const other = await fetch(`${rekor.url}/api/v1/log/entries`, { method: 'POST', body: '{"kind":"intoto","apiVersion":"0.0.2"}' })
+  assert.equal(other.status, 400)
+})
+
 test('a signature that nobody logged is not found', async () => {
   const { payload, annotations } = signOldForm(signer, digest)
   assert.deepEqual(await search([hashedRekord(payload, annotations['dev.cosignproject.cosign/signature'] ?? '')]), [])
