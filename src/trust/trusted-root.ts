@@ -188,7 +188,10 @@ function logs(root: JsonObject, field: string, warnings: string[]): readonly Log
     const bytes = base64(publicKey['rawBytes'], `${at}.publicKey.rawBytes`)
     const details = text(publicKey['keyDetails'] ?? '', `${at}.publicKey.keyDetails`)
     const url = text(value['baseUrl'] ?? '', `${at}.baseUrl`)
-    const valid = validity(publicKey['validFor'], `${at}.publicKey.validFor`)
+    const range = object(publicKey['validFor'], `${at}.publicKey.validFor`)
+    // As other clients of Sigstore have it: a log without a beginning would be believed about any time. Authorities need none.
+    if (range['start'] === undefined || range['start'] === null) throw new Malformed(`${at}.publicKey.validFor.start is missing`)
+    const valid = validity(range, `${at}.publicKey.validFor`)
     if (details !== '' && !SUPPORTED.includes(details)) {
       warnings.push(`${at} is left out: a key of the type ${quoted(details)} is not supported, so nothing that it signs is believed`)
       return []

@@ -152,11 +152,8 @@ test('a log with a key of a type that is not supported is left out, and said', (
   ])
 })
 
-test('without a period a log and an authority count from 1970 on', () => {
-  const material = read(
-    documentOf({ tlogs: [logOf(keys, {}, { validFor: undefined })], certificateAuthorities: [authorityOf([root], { validFor: {} })] }),
-  )
-  assert.deepEqual(material.transparencyLogs[0]?.valid, { from: 0, until: undefined })
+test('without a period an authority counts from 1970 on; a log needs one', () => {
+  const material = read(documentOf({ certificateAuthorities: [authorityOf([root], { validFor: {} })] }))
   assert.deepEqual(material.certificateAuthorities[0]?.valid, { from: 0, until: undefined })
 })
 
@@ -194,6 +191,12 @@ for (const [title, document, detail] of [
   ['with a key without bytes', key({ rawBytes: '' }), 'tlogs[1].publicKey.rawBytes is missing'],
   ['with a key that is not base64', key({ rawBytes: 'a b' }), 'tlogs[1].publicKey.rawBytes is not base64'],
   ['with bytes that are no key', key({ rawBytes: 'AAAA' }), 'tlogs[1].publicKey: the public key cannot be parsed'],
+  ['with a log without a period', key({ validFor: undefined }), 'tlogs[1].publicKey.validFor is missing'],
+  [
+    'with a log whose period has no beginning',
+    key({ validFor: { end: '2027-01-01T00:00:00Z' } }),
+    'tlogs[1].publicKey.validFor.start is missing',
+  ],
   [
     'with a period that is no time',
     key({ validFor: { start: 'yesterday' } }),
@@ -261,7 +264,7 @@ test('the hash changes with every part, and with nothing else', () => {
     documentOf({ ctlogs: [] }),
     documentOf({ tlogs: [logOf(makeKeys())] }),
     documentOf({ tlogs: [logOf(keys, { baseUrl: 'https://other.example' })] }),
-    documentOf({ tlogs: [logOf(keys, {}, { validFor: {} })] }),
+    documentOf({ tlogs: [logOf(keys, {}, { validFor: { start: '2024-01-01T00:00:00Z' } })] }),
     documentOf({ certificateAuthorities: [authorityOf([root])] }),
     documentOf({ certificateAuthorities: [authorityOf([intermediate, root], { validFor: {} })] }),
     documentOf({ timestampAuthorities: [] }),
