@@ -18,8 +18,8 @@ suite('changing over and back, on real parts', { skip, timeout: 180_000 }, () =>
   before(async () => {
     const parts = partsIfPresent(needed)
     assert.ok(parts)
-    // As in a cluster, one that ends answers until everybody has learnt that it is gone; here that takes a tenth of a second.
-    session = await install(parts, 'kubectl apply -k', ['--drain-quiet=500ms'])
+    // As in a cluster, one that ends answers until everybody has learnt that it is gone; here that takes a tenth of a second, and the rest is for connections that lie idle.
+    session = await install(parts, 'kubectl apply -k', ['--drain-quiet=2s'])
   })
   after(() => session?.stop())
 

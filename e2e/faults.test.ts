@@ -168,7 +168,7 @@ suite('faults: everything is killed and comes back, under load', { skip, timeout
 
   const leaders = async () => Promise.all(held.replicas.map((r) => r.isLeading()))
   const until = async (what: string, isSo: () => Promise<boolean>): Promise<void> => {
-    const patience = Date.now() + 20_000
+    const patience = Date.now() + 40_000 // a Lease that nobody gives up lasts 15 s
     while (!(await isSo())) {
       assert.ok(Date.now() < patience, what)
       await wait(100)
@@ -190,9 +190,9 @@ suite('faults: everything is killed and comes back, under load', { skip, timeout
 
   test('the replica that leads is killed, and another leads', async () => {
     const leader = await leading()
-    const killed = kill(leader)
-    await until('the other leads', async () => (await leaders())[held.replicas.indexOf(other(leader))] === true)
-    await killed
+    await kill(leader)
+    // The one that was killed is another when it is back, so either may be the next.
+    await until('one leads', async () => (await leaders()).includes(true))
   })
 
   test('a replica is asked to end, as when a new version is rolled out: no request is lost', async () => {

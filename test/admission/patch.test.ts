@@ -26,7 +26,7 @@ for (const [written, keepTag, digestOnly] of [
   ['ghcr.io/a/b:v1', 'ghcr.io/a/b:v1', 'ghcr.io/a/b'],
   ['GHCR.io:443/a/b:v1', 'ghcr.io/a/b:v1', 'ghcr.io/a/b'],
   ['registry.local:5000/a/b', 'registry.local:5000/a/b:latest', 'registry.local:5000/a/b'],
-  ['localhost/ab', 'index.docker.io/localhost/ab:latest', 'index.docker.io/localhost/ab'],
+  ['localhost/ab', 'localhost:443/ab:latest', 'localhost:443/ab'],
 ] as const) {
   test(`${written} is pinned as ${keepTag}@sha256:…, with digest-only as ${digestOnly}@sha256:…`, () => {
     const pinned = (how: 'keep-tag' | 'digest-only') => patchOf(imagesOf(written), resolved(written), how)

@@ -39,6 +39,7 @@ type Line = Readonly<Record<string, unknown>> & { readonly msg: string }
 class Serve {
   readonly process: ChildProcess
   readonly #lines: Line[] = []
+  readonly #closed: Promise<unknown>
   #rest = ''
   stderr = ''
 
@@ -51,6 +52,7 @@ class Serve {
         stdio: ['ignore', 'pipe', 'pipe'],
       },
     )
+    this.#closed = once(this.process, 'close')
     this.process.stdout?.on('data', (chunk: Buffer) => {
       const lines = (this.#rest + chunk.toString()).split('\n')
       this.#rest = lines.pop() ?? ''
@@ -76,8 +78,9 @@ class Serve {
     return { webhook: port(webhook), metrics: port(metrics), ca: String(pem) }
   }
 
+  /** Its exit status, once all that it has written is read. */
   async exit(): Promise<number | null> {
-    if (this.process.exitCode === null) await once(this.process, 'exit')
+    await this.#closed
     return this.process.exitCode
   }
 }
