@@ -245,7 +245,7 @@ suite('sealgate serve', { concurrency: 4 }, () => {
     const body = JSON.stringify(review)
     const answers = await Promise.all(
       Array.from({ length: 60 }, async () => {
-        const { body: text } = await post(webhook, '/validations?timeout=2s', body, undefined, { ca })
+        const { body: text } = await post(webhook, '/validations?timeout=6s', body, undefined, { ca })
         return (JSON.parse(text) as { response: { status: { code: number } } }).response.status.code
       }),
     )
