@@ -3,7 +3,7 @@ import type { Bench } from '../processes.ts'
 import type { Figure, Question } from '../question.ts'
 import type { Form } from '../registry.ts'
 
-const SECONDS = 6 // of each load
+const SECONDS = 4 // of each load
 const CONNECTIONS = 16
 const SIGNATURES = 100 // on one image
 const DELAY = 20 // ms that the registry is away
@@ -15,11 +15,11 @@ export const keyless: Question = {
   run: async (bench) => [...(await warmBeside(bench)), ...(await cold(bench)), ...(await many(bench))],
 }
 
-/** The same load on the same machine, one after the other: the ratio is what counts. */
+/** The same load on the same machine: the ratio is what counts. Each comes first once, since the first is faster whatever it is. */
 async function warmBeside(bench: Bench): Promise<Figure[]> {
   const registry = await bench.registry()
-  const rates: number[] = []
-  for (const form of ['sig', { keyless: 1 }] as const) {
+  const rates: { readonly form: Form; readonly perSecond: number }[] = []
+  for (const form of ['sig', { keyless: 1 }, { keyless: 1 }, 'sig'] as const) {
     bench.progress(form === 'sig' ? 'warm, by key' : 'warm, keyless')
     const manifests = form === 'sig' ? [policyOf(await registry.key())] : keylessPolicyOf(await registry.trustedRoot())
     const webhook = await bench.webhook(manifests, registry)
@@ -27,10 +27,13 @@ async function warmBeside(bench: Bench): Promise<Figure[]> {
     await bench.load(webhook, { connections: CONNECTIONS, pods, seconds: 3 })
     const { perSecond, allowed, requests } = await bench.load(webhook, { connections: CONNECTIONS, pods, seconds: SECONDS })
     if (allowed !== requests) throw new Error(`only ${allowed} of ${requests} reviews were admitted`)
-    rates.push(perSecond)
+    rates.push({ form, perSecond })
     await webhook.stop()
   }
-  const [byKey = NaN, byIdentity = NaN] = rates
+  const meanOf = (isWanted: (form: Form) => boolean): number =>
+    rates.filter(({ form }) => isWanted(form)).reduce((sum, { perSecond }, _, all) => sum + perSecond / all.length, 0)
+  const byKey = meanOf((form) => form === 'sig')
+  const byIdentity = meanOf((form) => form !== 'sig')
   return [
     { what: 'warm reviews by key, 16 connections', value: byKey, unit: '/s' },
     { what: 'warm reviews by identity', value: byIdentity, unit: '/s' },
