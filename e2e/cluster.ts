@@ -21,8 +21,15 @@ export type Cluster = {
 }
 
 /** From here on the API server dials Services on the loopback network itself: whoever listens there is the Service. */
-const SERVICE_RANGE = '127.96.0.0/16'
-export const WEBHOOK_ADDRESS = '127.96.0.50'
+/** `IPv6`: of a cluster that has nothing else, in a network of its own (`ipv6.test.ts`). */
+const isIPv6 = process.env['SEALGATE_SESSION_FAMILY'] === 'IPv6'
+export const LOOPBACK = isIPv6 ? '::1' : '127.0.0.1'
+/** As it stands in a URL. */
+export const LOOPBACK_HOST = isIPv6 ? '[::1]' : LOOPBACK
+const SERVICE_RANGE = isIPv6 ? 'fd00:96::/112' : '127.96.0.0/16'
+export const WEBHOOK_ADDRESS = isIPv6 ? 'fd00:96::50' : '127.96.0.50'
+/** What the API server says that it is at; only one that is not on loopback has to be told. */
+export const API_SERVER_ADDRESS = 'fd00:a::1'
 
 type User = { name: string; token: string; groups: readonly string[] }
 
@@ -45,7 +52,7 @@ export async function startCluster(
     return join(folder, name)
   }
   const tokens = file('tokens.csv', users.map(({ name, token, groups }) => `${token},${name},${name},"${groups.join(',')}"\n`).join(''))
-  const serving = await renewed(undefined, ['localhost', '127.0.0.1'], new Date())
+  const serving = await renewed(undefined, ['localhost', LOOPBACK], new Date())
   const certificate = file('apiserver.crt', serving.certificate)
   const key = file('apiserver.key', serving.key)
   const ca = file('ca.crt', serving.ca)
@@ -55,8 +62,8 @@ export async function startCluster(
   )
 
   const [etcdPort, apiPort] = [await freePort(), await freePort()]
-  const etcdUrl = `http://127.0.0.1:${etcdPort}`
-  const apiUrl = `https://127.0.0.1:${apiPort}`
+  const etcdUrl = `http://${LOOPBACK_HOST}:${etcdPort}`
+  const apiUrl = `https://${LOOPBACK_HOST}:${apiPort}`
   const etcd = new Server(
     'etcd',
     parts.etcd,
@@ -64,7 +71,7 @@ export async function startCluster(
       `--data-dir=${join(folder, 'etcd')}`,
       `--listen-client-urls=${etcdUrl}`,
       `--advertise-client-urls=${etcdUrl}`,
-      '--listen-peer-urls=http://127.0.0.1:0',
+      `--listen-peer-urls=http://${LOOPBACK_HOST}:0`,
       '--unsafe-no-fsync',
       '--log-level=warn',
     ],
@@ -79,7 +86,8 @@ export async function startCluster(
       parts['kube-apiserver'],
       [
         `--etcd-servers=${etcdUrl}`,
-        '--bind-address=127.0.0.1',
+        `--bind-address=${LOOPBACK}`,
+        ...(isIPv6 ? [`--advertise-address=${API_SERVER_ADDRESS}`] : []),
         `--secure-port=${apiPort}`,
         `--tls-cert-file=${certificate}`,
         `--tls-private-key-file=${key}`,

@@ -3,7 +3,7 @@ import { type Server as HttpServer, createServer } from 'node:http'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Manifest, manifestsIn, rendered } from './chart.ts'
-import { type Cluster, WEBHOOK_ADDRESS, applied, startCluster } from './cluster.ts'
+import { type Cluster, LOOPBACK, WEBHOOK_ADDRESS, applied, startCluster } from './cluster.ts'
 import { type KeyPair, importKey, sign } from './cosign.ts'
 import type { Parts } from './parts.ts'
 import { freePort, must, temporaryFolder } from './processes.ts'
@@ -71,7 +71,7 @@ export async function install(parts: Parts, way: Way, more: readonly string[] = 
     stops.push(() => cluster.stop())
 
     const port = await freePort(WEBHOOK_ADDRESS)
-    const service = await Service.start(WEBHOOK_ADDRESS, port)
+    const service = await Service.start(WEBHOOK_ADDRESS, port, LOOPBACK)
     stops.push(() => service.stop())
     const manifests = await applyDeploy(parts, cluster, way, port)
     const deployment = manifests.find(({ kind }) => kind === 'Deployment')

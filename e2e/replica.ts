@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Manifest } from './chart.ts'
+import { LOOPBACK, LOOPBACK_HOST } from './cluster.ts'
 import { Server, freePort } from './processes.ts'
 import type { Endpoint, Service } from './service.ts'
 
@@ -49,7 +50,7 @@ export class Replica implements Endpoint {
         ...container.args,
         // What a Pod has of its own: an address, ports, a service account.
         `--kubeconfig=${kubeconfig}`,
-        '--address=127.0.0.1',
+        `--address=${LOOPBACK}`,
         `--port=${this.#port}`,
         `--metrics-port=${this.#metricsPort}`,
         '--probe-port=0',
@@ -72,13 +73,13 @@ export class Replica implements Endpoint {
   }
 
   async isReady(): Promise<boolean> {
-    const response = await fetch(`http://127.0.0.1:${this.#metricsPort}/readyz`).catch(() => undefined)
+    const response = await fetch(`http://${LOOPBACK_HOST}:${this.#metricsPort}/readyz`).catch(() => undefined)
     await response?.arrayBuffer()
     return response?.ok ?? false
   }
 
   async isLeading(): Promise<boolean> {
-    const text = await fetch(`http://127.0.0.1:${this.#metricsPort}/metrics`).then(
+    const text = await fetch(`http://${LOOPBACK_HOST}:${this.#metricsPort}/metrics`).then(
       (r) => r.text(),
       () => '',
     )

@@ -18,12 +18,16 @@ export class Service {
   readonly #probing: NodeJS.Timeout
   #next = 0
 
-  private constructor() {
+  readonly #onward: string
+
+  private constructor(onward: string) {
+    this.#onward = onward
     this.#probing = setInterval(() => this.#probe(), PROBE_EVERY)
   }
 
-  static async start(address: string, port: number): Promise<Service> {
-    const service = new Service()
+  /** `onward`: the address of its endpoints. */
+  static async start(address: string, port: number, onward = '127.0.0.1'): Promise<Service> {
+    const service = new Service(onward)
     service.#server.listen(port, address)
     await once(service.#server, 'listening')
     return service
@@ -62,7 +66,7 @@ export class Service {
     const ready = [...this.#endpoints].filter(([, isReady]) => isReady).map(([endpoint]) => endpoint)
     const chosen = ready[this.#next++ % Math.max(1, ready.length)]
     if (!chosen) return void socket.resetAndDestroy()
-    const onward = connect(chosen.port, '127.0.0.1')
+    const onward = connect(chosen.port, this.#onward)
     for (const one of [socket, onward]) {
       this.#sockets.add(one)
       one.setNoDelay(true)
