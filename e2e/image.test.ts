@@ -110,16 +110,17 @@ suite(
       ])
       const child = spawn(command, words, { env: environment({ NODE_DEBUG_NATIVE: 'COMPILE_CACHE' }), stdio: ['ignore', 'pipe', 'pipe'] })
       after(() => child.kill('SIGKILL'))
-      let said = ''
-      child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()))
+      // Node writes what it found compiled to standard error, a line in several pieces: the log of standard output must not come between them.
+      let [logged, said] = ['', '']
+      child.stdout.on('data', (chunk: Buffer) => (logged += chunk.toString()))
       child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()))
-      const ended = new Promise<number | null>((resolve) => child.once('exit', resolve))
+      const ended = new Promise<number | null>((resolve) => child.once('close', resolve))
       for (let tries = 0; !(await fetch(`http://127.0.0.1:${metricsPort}/readyz`).catch(() => undefined))?.ok; tries++) {
-        assert.ok(tries < 300 && child.exitCode === null, said)
+        assert.ok(tries < 300 && child.exitCode === null, logged + said)
         await new Promise((resolve) => void setTimeout(resolve, 50))
       }
       child.kill('SIGTERM')
-      assert.equal(await ended, 0, said)
+      assert.equal(await ended, 0, logged + said)
       const read = [...said.matchAll(/reading cache from .* for \w+ (\S+)\.\.\.(.*)/g)]
       const missed = new Set(read.filter(([, , how]) => !how?.includes('success')).map(([, file]) => basename(file ?? '')))
       assert.ok(read.length > 100, said.slice(0, 2000))
