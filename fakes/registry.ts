@@ -94,6 +94,11 @@ export class FakeRegistry {
     return `${this.#options.tls ? 'https' : 'http'}://${this.host}`
   }
 
+  /** How many connections clients hold open now. */
+  get connections(): number {
+    return this.#sockets.size
+  }
+
   async close(): Promise<void> {
     const closed = new Promise<void>((done) => this.#server.close(() => done()))
     for (const socket of this.#sockets) socket.destroy()

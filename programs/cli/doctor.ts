@@ -1,12 +1,7 @@
 import { styleText } from 'node:util'
-import { compile, nothingKnown } from '../../src/policy/compile.ts'
 import type { Cluster } from '../../src/world/cluster/cluster.ts'
 import { readManifests } from '../../src/world/cluster/manifests.ts'
-import { uncounted } from '../../src/world/metrics.ts'
-import { openIdentity } from '../webhook/identity.ts'
 import { openLog } from '../webhook/log.ts'
-import { fetchOutside } from '../webhook/outside.ts'
-import { openRegistry, reach } from '../webhook/reach.ts'
 import { apiServer } from './checks/api-server.ts'
 import { certificates } from './checks/certificates.ts'
 import { definitions } from './checks/definitions.ts'
@@ -23,6 +18,7 @@ import { rights } from './checks/rights.ts'
 import { service } from './checks/service.ts'
 import { trust } from './checks/trust.ts'
 import { webhooks } from './checks/webhooks.ts'
+import { offline } from './offline.ts'
 import type { Settings } from './options.ts'
 
 const NOTHING_WRONG = 0
@@ -67,29 +63,13 @@ async function examine(settings: Settings): Promise<readonly Section[]> {
     const first = reader ? [{ check: 'the API server', findings: await apiServer(reader) }] : []
     // Without an API server every other check would only say the same again.
     if (first.some(({ findings }) => findings.some(({ level }) => level === 'unknown'))) return first
-    const registry = await openRegistry(settings, uncounted, process.env)
-    const identity = await openIdentity(process.env, log, uncounted)
-    try {
-      await listed(cluster)
-      const outside = await fetchOutside(settings, cluster, registry, identity.cloud)
-      const snapshot = compile(cluster.objects(), settings.systemNamespace, nothingKnown, outside)
-      const { around } = await reach(
-        settings,
-        cluster,
-        () => snapshot,
-        uncounted,
-        process.env,
-        registry,
-        () => outside,
-        identity,
-      )
+    await listed(cluster)
+    const others = await offline(settings, cluster, log, ({ registry, outside, around }) => {
       const access: Patient['access'] = (workload, credentials) => around.access(workload, credentials)
       const patient = { settings, objects: cluster, reader, registry, access, outside, now: new Date() }
-      const others = await Promise.all(checks.map(async (check) => ({ check: check.name, findings: await run(check, patient) })))
-      return [...first, ...others]
-    } finally {
-      await Promise.all([registry.close(), identity.close()])
-    }
+      return Promise.all(checks.map(async (check) => ({ check: check.name, findings: await run(check, patient) })))
+    })
+    return [...first, ...others]
   } finally {
     await cluster.close()
   }

@@ -9,7 +9,6 @@ import type { Json } from '../../src/image/json.ts'
 import { isJsonObject } from '../../src/image/json.ts'
 import type { Repository } from '../../src/image/reference.ts'
 import { readReference } from '../../src/image/reference.ts'
-import { compile, nothingKnown } from '../../src/policy/compile.ts'
 import type { Snapshot } from '../../src/policy/compile.ts'
 import type { Decision } from '../../src/verdict/decision.ts'
 import { allOf } from '../../src/verdict/decision.ts'
@@ -19,12 +18,9 @@ import { coloured, explain as explainTree, explained, plain, printable } from '.
 import { readDocuments } from '../../src/world/cluster/documents.ts'
 import { readText } from '../../src/world/cluster/files.ts'
 import { readManifests } from '../../src/world/cluster/manifests.ts'
-import { uncounted } from '../../src/world/metrics.ts'
 import type { CredentialAttempt } from '../../src/world/registry/authentication.ts'
-import { openIdentity } from '../webhook/identity.ts'
 import { openLog } from '../webhook/log.ts'
-import { fetchOutside } from '../webhook/outside.ts'
-import { openRegistry, reach } from '../webhook/reach.ts'
+import { offline, saySettingProblems } from './offline.ts'
 import type { Settings } from './options.ts'
 
 const BUDGET = 30_000 // ms; nobody waits behind an offline answer, and a slow registry should be heard out
@@ -43,28 +39,18 @@ export async function explain(settings: Settings, files: readonly string[]): Pro
     const log = openLog({ level: 'warn', format: settings.logFormat ?? 'text', to: 'stderr' })
     const cluster = await readManifests(settings.manifests, { systemNamespace: settings.systemNamespace, log })
     const tried = new Tried()
-    const registry = await openRegistry(settings, uncounted, process.env, { told: (place, attempts) => tried.add(place, attempts) })
-    const identity = await openIdentity(process.env, log, uncounted)
-    const outside = await fetchOutside(settings, cluster, registry, identity.cloud)
-    const snapshot = compile(cluster.objects(), settings.systemNamespace, nothingKnown, outside)
-    for (const { key, found, wanted } of snapshot.settingProblems)
-      process.stderr.write(`sealgate explain: setting ${key}: found ${found}, wanted ${wanted}; the default is in force\n`)
     const review = settings.object === undefined ? reviewOfImage(image ?? '', settings) : await reviewOfObject(settings.object, settings)
-    const { around } = await reach(
+    const answered = await offline(
       settings,
       cluster,
-      () => snapshot,
-      uncounted,
-      process.env,
-      registry,
-      () => outside,
-      identity,
+      log,
+      ({ snapshot, around }) => {
+        saySettingProblems('explain', snapshot)
+        return ask(review, image, snapshot, thorough(around))
+      },
+      { told: (place, attempts) => tried.add(place, attempts) },
     )
-    try {
-      return tell(await ask(review, image, snapshot, thorough(around)), tried.places(), settings)
-    } finally {
-      await Promise.all([registry.close(), identity.close()])
-    }
+    return tell(answered, tried.places(), settings)
   } catch (error) {
     return say(error instanceof Error ? error.message : String(error))
   }

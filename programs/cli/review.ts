@@ -1,13 +1,11 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { compile, nothingKnown } from '../../src/policy/compile.ts'
 import { readManifests } from '../../src/world/cluster/manifests.ts'
 import { uncounted } from '../../src/world/metrics.ts'
 import { answerers, paths } from '../webhook/answer.ts'
-import { openIdentity } from '../webhook/identity.ts'
 import { openLog } from '../webhook/log.ts'
-import { fetchOutside } from '../webhook/outside.ts'
-import { openRegistry, reach } from '../webhook/reach.ts'
+import type { Offline } from './offline.ts'
+import { offline, saySettingProblems } from './offline.ts'
 import type { Settings } from './options.ts'
 
 const MAX_REVIEW_BYTES = 8 * 1024 * 1024 // what the webhook takes over the wire
@@ -25,38 +23,26 @@ export async function review(settings: Settings, files: readonly string[]): Prom
   try {
     const log = openLog({ level: 'warn', format: settings.logFormat ?? 'text', to: 'stderr' })
     const cluster = await readManifests(settings.manifests, { systemNamespace: settings.systemNamespace, log })
-    const registry = await openRegistry(settings, uncounted, process.env)
-    const identity = await openIdentity(process.env, log, uncounted)
-    const outside = await fetchOutside(settings, cluster, registry, identity.cloud)
-    const snapshot = compile(cluster.objects(), settings.systemNamespace, nothingKnown, outside)
-    for (const { key, found, wanted } of snapshot.settingProblems)
-      process.stderr.write(`sealgate review: setting ${key}: found ${found}, wanted ${wanted}; the default is in force\n`)
-    const { around, registrar } = await reach(
-      settings,
-      cluster,
-      () => snapshot,
-      uncounted,
-      process.env,
-      registry,
-      () => outside,
-      identity,
-    )
-    const answer = answerers(() => snapshot, around, registrar, uncounted).get(settings.path)
-    if (!answer) return say(`--path ${settings.path} is none of ${paths.join(', ')}`)
-    const asked = await read(files)
-    const many = asked.length > 1 || (await isFolder(files[0] ?? ''))
-    let status = ALLOWED
-    for (const { name, bytes } of asked) {
-      const { status: http, body, about } = await answer(bytes, { at: performance.now() + BUDGET })
-      if (http !== 200) process.stderr.write(`sealgate review: ${name}: ${body}\n`)
-      else process.stdout.write(many ? `{"file":${JSON.stringify(name)},"answer":${body}}\n` : `${body}\n`)
-      status = Math.max(status, http !== 200 ? NOT_ASKED : about?.allowed ? ALLOWED : DENIED)
-    }
-    await Promise.all([registry.close(), identity.close()])
-    return status
+    return await offline(settings, cluster, log, (opened) => answerAll(opened, settings.path, files))
   } catch (error) {
     return say(error instanceof Error ? error.message : String(error))
   }
+}
+
+async function answerAll({ snapshot, around, registrar }: Offline, path: string, files: readonly string[]): Promise<number> {
+  saySettingProblems('review', snapshot)
+  const answer = answerers(() => snapshot, around, registrar, uncounted).get(path)
+  if (!answer) return say(`--path ${path} is none of ${paths.join(', ')}`)
+  const asked = await read(files)
+  const many = asked.length > 1 || (await isFolder(files[0] ?? ''))
+  let status = ALLOWED
+  for (const { name, bytes } of asked) {
+    const { status: http, body, about } = await answer(bytes, { at: performance.now() + BUDGET })
+    if (http !== 200) process.stderr.write(`sealgate review: ${name}: ${body}\n`)
+    else process.stdout.write(many ? `{"file":${JSON.stringify(name)},"answer":${body}}\n` : `${body}\n`)
+    status = Math.max(status, http !== 200 ? NOT_ASKED : about?.allowed ? ALLOWED : DENIED)
+  }
+  return status
 }
 
 function say(text: string): number {
