@@ -117,7 +117,8 @@ async function written(manifests: string, file = ''): Promise<{ readonly refused
   const snapshot = compile(cluster.objects(), systemNamespace)
   const parsed = parse('review', ['--at', at], {})
   assert.ok(parsed.ok)
-  const { registrar, registry: client } = await reach(parsed.settings, cluster, () => snapshot, uncounted, {})
+  const stage = { settings: parsed.settings, cluster, snapshot: () => snapshot, metrics: uncounted, environment: {} }
+  const { registrar, registry: client } = await reach(stage)
   const { policies, trustRoots } = (await readManifests([join(manifests, file)], { systemNamespace, log: silent })).objects()
   const warnings: string[] = []
   let refused: string | undefined
@@ -160,7 +161,15 @@ async function answer(name: string, { path }: Given): Promise<Expected> {
   const client = await openRegistry(parsed.settings, uncounted, {})
   const outside = await fetchOutside(parsed.settings, cluster, client, new Cloud({}, uncounted))
   const snapshot = withoutFallback(compile(cluster.objects(), systemNamespace, nothingKnown, outside))
-  const { around, registrar } = await reach(parsed.settings, cluster, () => snapshot, uncounted, {}, client, () => outside)
+  const { around, registrar } = await reach({
+    settings: parsed.settings,
+    cluster,
+    snapshot: () => snapshot,
+    metrics: uncounted,
+    environment: {},
+    registry: client,
+    outside: () => outside,
+  })
   const answerer = answerers(() => snapshot, around, registrar, uncounted).get(path)
   assert.ok(answerer, path)
   const { status, body } = await answerer(readFileSync(join(folder, name, 'review.json')), { at: performance.now() + 20_000 })

@@ -5,6 +5,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { mintCertificates } from './certificates.ts'
+import { endless, received } from './http-body.ts'
 
 const MAX_BODY = 1024 * 1024 // bytes of a request
 
@@ -115,7 +116,7 @@ export class Internet {
   async #answer(incoming: IncomingMessage, response: ServerResponse, name: string): Promise<void> {
     const url = new URL(incoming.url ?? '/', 'http://host')
     const headers = Object.fromEntries(Object.entries(incoming.headers).map(([k, v]) => [k, Array.isArray(v) ? v.join(', ') : v]))
-    const body = await bodyOf(incoming)
+    const body = (await received(incoming, MAX_BODY)).toString('utf8')
     const request = { method: incoming.method ?? 'GET', host: name, path: url.pathname, query: url.searchParams, headers, body }
     this.seen.push(request)
     const trouble = this.#trouble.get(name)
@@ -127,24 +128,4 @@ export class Internet {
     const text = typeof answer.body === 'object' ? JSON.stringify(answer.body) : (answer.body ?? '')
     response.writeHead(answer.status, { 'content-type': 'application/json', ...answer.headers }).end(text)
   }
-}
-
-function endless(response: ServerResponse): void {
-  const more = (): void => {
-    while (!response.destroyed && response.write(Buffer.alloc(64 * 1024, ' ')));
-  }
-  response.writeHead(200)
-  response.on('drain', more)
-  more()
-}
-
-async function bodyOf(incoming: IncomingMessage): Promise<string> {
-  const chunks: Uint8Array[] = []
-  let length = 0
-  for await (const chunk of incoming as AsyncIterable<Uint8Array>) {
-    length += chunk.length
-    if (length > MAX_BODY) throw new Error('too large')
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString('utf8')
 }

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { endless, received } from '../http-body.ts'
 
 const MAX_BODY = 64 * 1024 * 1024 // bytes of a request
 
@@ -62,7 +63,7 @@ export class Loopback {
 
   async #respond(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = decodeURIComponent(new URL(incoming.url ?? '/', 'http://loopback').pathname)
-    const request = { method: incoming.method ?? 'GET', path, body: await received(incoming) }
+    const request = { method: incoming.method ?? 'GET', path, body: await received(incoming, MAX_BODY) }
     this.seen.push(request)
     const wrong = this.#misbehaviour.find((one) => one.path === undefined || path.includes(one.path))
     if (wrong?.late !== undefined) await sleep(wrong.late)
@@ -74,24 +75,4 @@ export class Loopback {
     response.writeHead(status, { 'content-type': right.type ?? 'application/json', ...(right.etag && { etag: right.etag }) })
     response.end(body)
   }
-}
-
-function endless(response: ServerResponse): void {
-  const more = (): void => {
-    while (!response.destroyed && response.write(Buffer.alloc(64 * 1024, ' ')));
-  }
-  response.writeHead(200)
-  response.on('drain', more)
-  more()
-}
-
-async function received(incoming: IncomingMessage): Promise<Buffer> {
-  const chunks: Uint8Array[] = []
-  let length = 0
-  for await (const chunk of incoming as AsyncIterable<Uint8Array>) {
-    length += chunk.length
-    if (length > MAX_BODY) throw new Error('too large')
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
 }

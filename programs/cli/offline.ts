@@ -38,16 +38,16 @@ export async function offline<Result>(
     try {
       const outside = await fetchOutside(settings, cluster, registry, identity.cloud)
       const snapshot = compile(cluster.objects(), settings.systemNamespace, nothingKnown, outside)
-      const reached = await reach(
+      const reached = await reach({
         settings,
         cluster,
-        () => snapshot,
-        uncounted,
-        process.env,
+        snapshot: () => snapshot,
+        metrics: uncounted,
+        environment: process.env,
         registry,
-        () => outside,
+        outside: () => outside,
         identity,
-      )
+      })
       return await use({ ...reached, outside, snapshot })
     } finally {
       await identity.close()

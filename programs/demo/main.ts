@@ -77,7 +77,7 @@ async function opened(given: Settings, log: Log, things: AsyncDisposableStack): 
   const cluster = await openManifests(settings.manifests, { systemNamespace: settings.systemNamespace, log })
   things.defer(() => cluster.close())
   // Without the environment: a proxy or a Docker config of this machine has nothing to say about a registry on loopback.
-  const reached = await reach(settings, cluster, () => snapshot(), metrics, {})
+  const reached = await reach({ settings, cluster, snapshot: () => snapshot(), metrics, environment: {} })
   things.defer(() => reached.registry.close())
   const offline = {
     ...settings,

@@ -65,17 +65,17 @@ export async function serve(settings: Settings, notes: readonly Note[]): Promise
   const snapshot = followPolicies(cluster, followed.outside, settings.systemNamespace, log, metrics, (now, objects) =>
     controller?.compiled(now, objects),
   )
-  const { around, registrar } = await reach(
+  const { around, registrar } = await reach({
     settings,
     cluster,
     snapshot,
     metrics,
-    process.env,
+    environment: process.env,
     registry,
-    () => followed.outside.known(),
+    outside: () => followed.outside.known(),
     identity,
-    () => pressure.level(),
-  )
+    pressure: () => pressure.level(),
+  })
   identity.follow()
 
   const readiness = readinessOf(cluster, followed, controller)

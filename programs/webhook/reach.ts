@@ -28,22 +28,27 @@ export async function openRegistry(
   return new Registry({ ...(await registryOptions(settings, environment, metrics)), ...more })
 }
 
-/**
- * What an answer may reach: `registry`, else one that is opened with the options given; the cluster's credentials and, with an `identity`, this
- * process's own; and memory.
- */
-export async function reach(
-  settings: Settings,
-  cluster: Cluster,
-  snapshot: () => Snapshot,
-  metrics: Metrics,
-  environment: Readonly<Record<string, string | undefined>>,
-  opened?: Registry,
-  outside: () => Outside = nothingFetched,
-  identity?: Identity,
-  pressure: () => PressureLevel = () => 'none',
-): Promise<{ around: WorldAround; registrar: WorldRegistrar; registry: Registry }> {
-  const registry = opened ?? (await openRegistry(settings, metrics, environment))
+/** `environment`: the process's, for proxies and trusted CAs. `identity`: what this process is to registries, besides what workloads bring. */
+export type Reach = {
+  readonly settings: Settings
+  readonly cluster: Cluster
+  readonly snapshot: () => Snapshot
+  readonly metrics: Metrics
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly registry?: Registry
+  readonly outside?: () => Outside
+  readonly identity?: Identity
+  readonly pressure?: () => PressureLevel
+}
+
+/** What an answer may reach: `registry`, else one that is opened with the options given; the cluster's credentials and this process's own; and memory. */
+export async function reach({ settings, cluster, snapshot, metrics, environment, ...more }: Reach): Promise<{
+  readonly around: WorldAround
+  readonly registrar: WorldRegistrar
+  readonly registry: Registry
+}> {
+  const { outside = nothingFetched, identity, pressure = () => 'none' } = more
+  const registry = more.registry ?? (await openRegistry(settings, metrics, environment))
   const credentials = new CredentialSource({
     cluster,
     systemNamespace: settings.systemNamespace,

@@ -28,7 +28,13 @@ export async function rehearse(settings: Settings): Promise<void> {
   const cluster = clusterOf(policyOf(publicKey.export({ format: 'pem', type: 'spki' }).toString()))
   const snapshot = compile(cluster.objects(), settings.systemNamespace)
   const mirrors = [{ host: HOST, url, credentials: false }]
-  const { around, registrar, registry } = await reach({ ...settings, mirrors, registryCas: [] }, cluster, () => snapshot, uncounted, {})
+  const { around, registrar, registry } = await reach({
+    settings: { ...settings, mirrors, registryCas: [] },
+    cluster,
+    snapshot: () => snapshot,
+    metrics: uncounted,
+    environment: {},
+  })
   try {
     const answer = answerers(() => snapshot, around, registrar, uncounted).get('/validations')
     for (const image of images) {

@@ -1,3 +1,5 @@
+import { quotedInGo } from './quote.ts'
+
 /** What JSON can hold. Objects come from `JSON.parse`: a key `__proto__` is an ordinary member, the last of two equal keys counts. */
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject
 export type JsonObject = { readonly [key: string]: Json }
@@ -210,20 +212,8 @@ function firstByte(codePoint: number): string {
   return String.fromCharCode(byte)
 }
 
-const ESCAPES: { readonly [character: string]: string } = {
-  "'": "\\'",
-  '\\': '\\\\',
-  '\u0007': '\\a',
-  '\b': '\\b',
-  '\f': '\\f',
-  '\n': '\\n',
-  '\r': '\\r',
-  '\t': '\\t',
-  '\v': '\\v',
-}
-
+/** In single quotes, as Go's encoding/json prints what it trips over. */
 function quoteCharacter(character: string): string {
-  const code = character.charCodeAt(0)
-  const escaped = ESCAPES[character] ?? (code < 0x20 || code === 0x7f ? `\\x${code.toString(16).padStart(2, '0')}` : character)
-  return `'${escaped}'`
+  if (character === "'") return "'\\''"
+  return character === '"' ? `'"'` : `'${quotedInGo(character).slice(1, -1)}'`
 }

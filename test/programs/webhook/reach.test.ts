@@ -17,7 +17,13 @@ test('registries are reached by the options of the command line, and the clock i
   const put = fake.manifest('inner/app', { schemaVersion: 2, layers: [] }, 'v1')
   const parsed = parse('review', ['--mirror', `registry.example=${fake.url}/inner`, '--at', '2026-01-02T03:04:05Z'], {})
   assert.ok(parsed.ok)
-  const { around, registry } = await reach(parsed.settings, cluster, () => nothingKnown, uncounted, {})
+  const { around, registry } = await reach({
+    settings: parsed.settings,
+    cluster,
+    snapshot: () => nothingKnown,
+    metrics: uncounted,
+    environment: {},
+  })
   const access = await around.access(workload, { of: 'workload' })
   assert.ok(access.ok)
   assert.deepEqual(await around.resolve(readReference('registry.example/app:v1')!, access.value, 1000), { ok: true, value: put.digest })
@@ -30,7 +36,7 @@ test('an option that cannot be carried out is an error, not a default', async ()
   const parsed = parse('review', ['--registry-ca', '/nowhere/ca.pem'], {})
   assert.ok(parsed.ok)
   await assert.rejects(
-    reach(parsed.settings, cluster, () => nothingKnown, uncounted, {}),
+    reach({ settings: parsed.settings, cluster, snapshot: () => nothingKnown, metrics: uncounted, environment: {} }),
     /nowhere/,
   )
 })
