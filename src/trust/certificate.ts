@@ -34,7 +34,7 @@ export type CertificateFacts = {
   /** Basic constraints of a certificate authority; undefined: it is none. */
   readonly authority: { readonly pathLength: number | undefined } | undefined
   /** Undefined: the extension is absent. */
-  readonly keyUsage: { readonly digitalSignature: boolean; readonly keyCertSign: boolean } | undefined
+  readonly keyUsage: { readonly digitalSignature: boolean; readonly nonRepudiation: boolean; readonly keyCertSign: boolean } | undefined
   readonly extendedKeyUsage: { readonly usages: readonly string[]; readonly isCritical: boolean } | undefined
   readonly names: readonly GeneralName[]
   readonly nameConstraints: { readonly permitted: readonly GeneralName[]; readonly excluded: readonly GeneralName[] } | undefined
@@ -263,7 +263,7 @@ function keyUsageIn(content: ASN1Obj | undefined): CertificateFacts['keyUsage'] 
   if (!content) return undefined
   if (!content.tag.isBitString() || content.tag.constructed || content.value.length < 2) throw new Malformed('its key usage is malformed')
   const set = content.toBitString()
-  return { digitalSignature: set[0] === 1, keyCertSign: set[5] === 1 }
+  return { digitalSignature: set[0] === 1, nonRepudiation: set[1] === 1, keyCertSign: set[5] === 1 }
 }
 
 function extendedKeyUsageIn(extension: Extension | undefined): CertificateFacts['extendedKeyUsage'] {

@@ -21,7 +21,8 @@ export function whyNotPermitted(certificate: CertificateFacts, constraints: Cert
   if ([...permitted, ...excluded].some(({ tag }) => !OBEYED.includes(tag))) return 'it constrains a form of name that is not supported'
   const subject: GeneralName[] =
     certificate.subject.length === 0 ? [] : [{ tag: DIRECTORY, value: certificate.subject, parts: [certificate.subjectName] }]
-  for (const name of [...subject, ...certificate.names]) {
+  const mailboxes = certificate.names.length === 0 ? mailboxesIn(certificate.subjectName) : []
+  for (const name of [...subject, ...mailboxes, ...certificate.names]) {
     const ofForm = ({ tag }: GeneralName): boolean => tag === name.tag
     const [wanted, unwanted] = [permitted.filter(ofForm), excluded.filter(ofForm)]
     if (wanted.length === 0 && unwanted.length === 0) continue
@@ -93,6 +94,16 @@ function isAddressWithin({ value }: GeneralName, subtree: GeneralName): boolean 
   return value.length === length && value.every((byte, i) => (byte & (mask[i] ?? 0)) === ((network[i] ?? 0) & (mask[i] ?? 0)))
 }
 
+const EMAIL_ADDRESS = '2a864886f70d010901' // PKCS #9
+
+/** Mailboxes in a subject, which count where there are no alternative names (RFC 5280, section 4.2.1.10). */
+function mailboxesIn(subject: ASN1Obj): GeneralName[] {
+  const attributes = subject.subs.flatMap((set) => set.subs)
+  return attributes.flatMap(({ subs: [type, value] }) =>
+    value && type?.value.toString('hex') === EMAIL_ADDRESS ? [{ tag: EMAIL, value: value.value as Buffer, parts: value.subs }] : [],
+  )
+}
+
 // — directory names (RFC 5280, section 7.1)
 
 function isDirectoryWithin(name: GeneralName, subtree: GeneralName): boolean | undefined {
@@ -108,15 +119,43 @@ function partsOf({ parts: [sequence, ...more] }: GeneralName): readonly string[]
   return parts.some((set) => set.includes('')) ? undefined : parts.map((set) => set.toSorted(byBytes).join('\n'))
 }
 
-const ENCODINGS: { readonly [tag: number]: string | undefined } = { 12: 'utf-8', 19: 'utf-8', 20: 'latin1', 22: 'utf-8', 30: 'utf-16be' }
+/** UTF8String, NumericString, PrintableString, TeletexString, IA5String, VisibleString, BMPString. */
+const ENCODINGS: { readonly [tag: number]: string | undefined } = {
+  12: 'utf-8',
+  18: 'utf-8',
+  19: 'utf-8',
+  20: 'latin1',
+  22: 'utf-8',
+  26: 'utf-8',
+  30: 'utf-16be',
+}
+const UNIVERSAL_STRING = 28
 
 /**
- * Type and value of one attribute, '' for none. Compared without case, with runs of space as one, whatever type of string it is: another
- * type must not evade an exclusion.
+ * Type and value of one attribute, '' for none, or where the value is no text. Compared as RFC 4518 prepares it (section 2): without case and what
+ * nobody sees, with runs of space as one, whatever type of string it is: another spelling must not evade an exclusion.
  */
 function attribute({ subs: [type, value] }: ASN1Obj): string {
   if (!type || !value) return ''
-  const encoding = value.tag.isUniversal() ? ENCODINGS[value.tag.number] : undefined
-  const text = encoding === undefined ? `#${encodingOf(value).toString('hex')}` : new TextDecoder(encoding).decode(value.value)
-  return `${type.value.toString('hex')}=${JSON.stringify(text.normalize('NFKC').trim().replace(/\s+/g, ' ').toLowerCase())}`
+  const text = textOf(value)
+  if (text === undefined) return ''
+  const seen = text.replace(UNSEEN, '').normalize('NFKC').trim().replace(/\s+/g, ' ').toLowerCase()
+  return `${type.value.toString('hex')}=${JSON.stringify(seen)}`
+}
+
+/** What RFC 4518 maps to nothing: format and control characters but those that are space, and variation selectors. */
+const UNSEEN = /(?!\s)[\p{Cc}\p{Cf}\p{Variation_Selector}\ufffc]|\u034f|\ufeff/gu
+
+/** Undefined: it says to be text, and is none. What is no text is compared byte for byte. */
+function textOf(value: ASN1Obj): string | undefined {
+  const { tag } = value
+  const encoding = tag.isUniversal() && !tag.constructed ? ENCODINGS[tag.number] : undefined
+  try {
+    if (encoding !== undefined) return new TextDecoder(encoding, { fatal: true, ignoreBOM: true }).decode(value.value)
+    if (!tag.isUniversal() || tag.number !== UNIVERSAL_STRING) return `#${encodingOf(value).toString('hex')}`
+    const words = Array.from({ length: value.value.length / 4 }, (_, i) => (value.value as Buffer).readUInt32BE(4 * i))
+    return value.value.length % 4 === 0 ? String.fromCodePoint(...words) : undefined
+  } catch {
+    return undefined
+  }
 }

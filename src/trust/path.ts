@@ -105,7 +105,9 @@ const INCOMPATIBLE = 'x509: certificate specifies an incompatible key usage'
 
 function whyNotLeaf(leaf: CertificateFacts, purpose: Purpose, at: number): string | undefined {
   const usages = leaf.extendedKeyUsage?.usages ?? []
-  if (leaf.keyUsage && !leaf.keyUsage.digitalSignature) return INCOMPATIBLE
+  // RFC 5280, section 4.2.1.12: with time stamping, either of the two goes together.
+  const signs = leaf.keyUsage?.digitalSignature ?? true
+  if (!signs && !(purpose === 'time-stamping' && leaf.keyUsage?.nonRepudiation)) return INCOMPATIBLE
   // Stricter than Go, for which a certificate without usages is good for anything: so one for a web server cannot sign an image.
   if (!usages.includes(USAGES[purpose])) return INCOMPATIBLE
   if (purpose === 'time-stamping' && (usages.length !== 1 || !leaf.extendedKeyUsage?.isCritical)) return INCOMPATIBLE

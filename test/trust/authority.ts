@@ -18,7 +18,7 @@ export const SCT_LIST = '1.3.6.1.4.1.11129.2.4.2'
 export type KeyKind = 'P-256' | 'P-384' | 'P-521' | 'RSA' | 'Ed25519'
 export type KeyPair = { readonly publicKey: KeyObject; readonly privateKey: KeyObject }
 export type Extension = { readonly oid: string | Buffer; readonly critical?: boolean; readonly value: Buffer }
-type Usage = 'digitalSignature' | 'keyCertSign' | 'cRLSign'
+type Usage = 'digitalSignature' | 'nonRepudiation' | 'keyCertSign' | 'cRLSign'
 
 /** What a certificate says, and what is wrong with it. */
 export type Made = {
@@ -164,7 +164,7 @@ function extensionsOf(made: Made): Extension[] {
 }
 
 function keyUsageOf(usages: readonly Usage[]): Buffer {
-  const bits = { digitalSignature: 0x80, keyCertSign: 0x04, cRLSign: 0x02 }
+  const bits = { digitalSignature: 0x80, nonRepudiation: 0x40, keyCertSign: 0x04, cRLSign: 0x02 }
   return der(0x03, Buffer.from([0, usages.reduce((all, usage) => all | bits[usage], 0)]))
 }
 

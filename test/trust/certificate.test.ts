@@ -185,7 +185,7 @@ test('what is read of a certificate is what it says', () => {
     excluded: [email('e')],
   })
   assert.deepEqual(authority.authority, { pathLength: 3 })
-  assert.deepEqual(authority.keyUsage, { digitalSignature: false, keyCertSign: true })
+  assert.deepEqual(authority.keyUsage, { digitalSignature: false, nonRepudiation: false, keyCertSign: true })
   assert.deepEqual(
     authority.nameConstraints?.permitted.map(({ tag, value }) => [tag, value.toString()]),
     [[2, 'example.com']],

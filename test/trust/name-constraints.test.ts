@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { factsOf } from '../../src/trust/certificate.ts'
 import type { CertificateFacts } from '../../src/trust/certificate.ts'
 import { whyNotPermitted } from '../../src/trust/name-constraints.ts'
-import { der, directory, dns, email, ip, mint, mintAuthority, nameOf, uri, userName } from './authority.ts'
+import { der, directory, dns, email, ip, mint, mintAuthority, nameOf, oid, sequence, uri, userName } from './authority.ts'
 
 const root = mintAuthority('CN=root')
 
@@ -99,6 +99,41 @@ test('the subject is a directory name like those among the alternative names', (
   assert.equal(whyNotPermitted(subject, constraints([directory(nameOf('O=Acme'))], [])), undefined)
   assert.match(whyNotPermitted(subject, constraints([directory(nameOf('O=Other'))], [])) ?? '', /does not permit/)
   assert.match(whyNotPermitted(subject, constraints([], [directory(nameOf('O=acme'))])) ?? '', /excludes/)
+})
+
+test('no string type, and nothing that nobody sees, makes one name two', () => {
+  const wide = (bytes: 2 | 4): Buffer =>
+    Buffer.concat('Acme'.split('').map((c) => Buffer.from([...Buffer.alloc(bytes - 1), c.charCodeAt(0)])))
+  const named = (tag: number, value: Buffer | string): Buffer => sequence(der(0x31, sequence(oid('2.5.4.10'), der(tag, value))))
+  const excluded = constraints([], [directory(nameOf('O=Acme', 0x13))])
+  const permitted = constraints([directory(nameOf('O=Acme', 0x13))], [])
+  for (const name of [
+    named(0x0c, 'Acme'),
+    named(0x1a, 'ACME'),
+    named(0x14, 'Acme'),
+    named(0x1e, wide(2)),
+    named(0x1c, wide(4)),
+    named(0x0c, 'Ac\u00adme'),
+    named(0x0c, '\ufeffAc\u200bme\u0000'),
+    named(0x0c, 'Acme\t\n'),
+  ]) {
+    assert.match(whyNotPermitted(factsFor([], name), excluded) ?? 'passes', /excludes/, name.toString('hex'))
+    assert.equal(whyNotPermitted(factsFor([], name), permitted), undefined, name.toString('hex'))
+  }
+  assert.equal(whyNotPermitted(factsFor([], named(0x0c, 'Ac me')), excluded), undefined)
+  // What says to be text and is none is neither permitted nor certainly not excluded.
+  for (const name of [named(0x0c, Buffer.from([0xff])), named(0x1c, Buffer.from([0, 0, 65])), named(0x1c, Buffer.from([255, 0, 0, 65]))]) {
+    assert.match(whyNotPermitted(factsFor([], name), excluded) ?? 'passes', /excludes/, name.toString('hex'))
+    assert.match(whyNotPermitted(factsFor([], name), permitted) ?? 'passes', /does not permit/, name.toString('hex'))
+  }
+})
+
+test('a mailbox in the subject counts like one among the alternative names, where there are none', () => {
+  const subject = sequence(der(0x31, sequence(oid('1.2.840.113549.1.9.1'), der(0x16, 'eve@example.org'))))
+  assert.match(whyNotPermitted(factsFor([], subject), constraints([email('example.com')], [])) ?? 'passes', /does not permit/)
+  assert.match(whyNotPermitted(factsFor([], subject), constraints([], [email('example.org')])) ?? 'passes', /excludes/)
+  assert.equal(whyNotPermitted(factsFor([], subject), constraints([email('example.org')], [])), undefined)
+  assert.equal(whyNotPermitted(factsFor([dns('a.example')], subject), constraints([email('example.com')], [])), undefined)
 })
 
 test('a constraint speaks of names of its own form only', () => {
