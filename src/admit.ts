@@ -12,7 +12,7 @@ import type { Ask, Credentials, ImageAtDigest } from './policy/ask.ts'
 import { ask, keyOf } from './policy/ask.ts'
 import type { Snapshot } from './policy/compile.ts'
 import type { LogQuery } from './policy/decide.ts'
-import { decide, judgementOf, questionOfPolicy } from './policy/decide.ts'
+import { decide, judgementOf, questionOfPolicy, refusedAll } from './policy/decide.ts'
 import { matching } from './policy/matching.ts'
 import type { Policy } from './policy/policy.ts'
 import type { Subject } from './policy/subject.ts'
@@ -46,6 +46,11 @@ export interface Access {
 /** A decision, and for how many ms at most it holds; undefined when nothing that it rests on ends. `note`: by whom, for later answers that remember it. */
 export type Judged = { readonly decision: Decision; readonly goodFor: number | undefined; readonly note: string }
 
+/** The digest that a tag means now; or why that could not be learnt, and the names of the credentials that were tried, in order. */
+export type Resolved =
+  | { readonly ok: true; readonly value: Digest }
+  | { readonly ok: false; readonly reason: Reason; readonly tried: readonly string[] }
+
 /** What searching a log gave, or why that could not be learnt. */
 export type LogSearched = readonly LogEntry[] | Reason
 
@@ -60,7 +65,7 @@ export interface Surroundings<A extends Access = Access> {
   /** The manifests of each platform of a multi-arch image; none when it is for one platform only. Never rejects; ends within its own bound. */
   platforms(image: ImageAtDigest, access: A): Promise<Read<readonly Digest[]>>
   /** The digest that a tag means now, or why that could not be learnt within `budget` ms. Never rejects. */
-  resolve(image: Reference, access: A, budget: number): Promise<Read<Digest>>
+  resolve(image: Reference, access: A, budget: number): Promise<Resolved>
   /** One run at a time for equal keys; a pass is remembered for `ttl` ms, and nothing else is. */
   once(key: string, ttl: number, work: () => Promise<Judged>): Promise<Decision | { readonly remembered: string }>
   /** The work's result, or `late`; late work goes on to its own bound. */
@@ -241,16 +246,20 @@ class Judging<A extends Access> {
     }
     const digest = await this.#resolve(reference)
     const why = digest.ok ? ({ code: 'tag-resolves-now' } as const) : ({ code: 'tag-unresolved', text: sentenceOf(digest.reason) } as const)
-    return allOf(question, [...parts, because({ about: 'check', check: 'the tag can be resolved' }, why)], notDigest)
+    parts.push(because({ about: 'check', check: 'the tag can be resolved' }, why))
+    if (!digest.ok && refusedAll(digest))
+      parts.push(because({ about: 'check', check: 'the credentials suffice' }, { code: 'credentials-tried', tried: digest.tried }))
+    return allOf(question, parts, notDigest)
   }
 
-  async #resolve(reference: Reference): Promise<Read<Digest>> {
+  async #resolve(reference: Reference): Promise<Resolved> {
+    const late = { ok: false, reason: { code: 'deadline' }, tried: [] } as const
     const access = await this.#access({ of: 'workload' })
-    if (access === 'late') return { ok: false, reason: { code: 'deadline' } }
-    if (!access.ok) return access
+    if (access === 'late') return late
+    if (!access.ok) return { ...access, tried: [] }
     return this.#few.run(async () => {
       const budget = Math.min(RESOLVE_BUDGET, this.#around.remaining(this.#deadline))
-      return budget > 0 ? this.#around.resolve(reference, access.value, budget) : { ok: false, reason: { code: 'deadline' } }
+      return budget > 0 ? this.#around.resolve(reference, access.value, budget) : late
     })
   }
 

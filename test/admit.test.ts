@@ -240,6 +240,17 @@ describe('an image named by tag', () => {
     assert.match(second ?? '', /^the tag could not be resolved to a digest: GET http:\/\/registry\.example\/v2\/gone\/manifests\/v1: /)
   })
 
+  test('is refused with the names of the credentials that were tried where the registry refused them', async () => {
+    const secrets = [dockerConfig('demo', 'old', 'puller', 'forgotten')]
+    await using desk = await Desk.open({ policies: { p: about(official) }, secrets, accountSecrets: ['old'] })
+    desk.image('app')
+    desk.fake.protect('app', { scheme: 'basic', username: 'puller', password: 's3cret' })
+    const { message } = await desk.validate(pod(tag))
+    assert.match(message, /UNAUTHORIZED: .*\ncredentials tried, in order: Secret demo\/old, anonymous$/)
+    assert.doesNotMatch(message, /forgotten|s3cret/)
+    assert.doesNotMatch((await desk.validate(pod(missing))).message, /credentials tried/)
+  })
+
   test('is refused even when the registry answers by now, and is told to try again', async () => {
     const { desk } = await signed()
     await using _ = desk

@@ -1,5 +1,5 @@
 import type { Workload } from '../../src/admission/workload.ts'
-import type { Access, Deadline, Judged, LogSearched, Surroundings } from '../../src/admit.ts'
+import type { Access, Deadline, Judged, LogSearched, Resolved, Surroundings } from '../../src/admit.ts'
 import type { Digest } from '../../src/image/digest.ts'
 import type { Reference } from '../../src/image/reference.ts'
 import type { Ask, Credentials, ImageAtDigest } from '../../src/policy/ask.ts'
@@ -29,7 +29,7 @@ export class Observed<A extends Access> implements Surroundings<A> {
     return this.#timed('evidence', () => this.#around.gather(ask, access))
   }
 
-  resolve(image: Reference, access: A, budget: number): Promise<Read<Digest>> {
+  resolve(image: Reference, access: A, budget: number): Promise<Resolved> {
     return this.#timed('tag', () => this.#around.resolve(image, access, budget))
   }
 

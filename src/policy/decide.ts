@@ -226,9 +226,7 @@ async function lookupDecision(
       return { lookup: because(question, none), tried: 0 }
     case 'unknown': {
       const failure = because({ about: 'check', check: 'the registry answers' }, found.reason)
-      const isRefused = found.reason.code === 'registry-refused' || found.reason.code === 'registry-credentials-unknown'
-      const refused = isRefused && found.tried.length > 0
-      const tried = refused
+      const tried = refusedAll(found)
         ? [because({ about: 'check', check: 'the credentials suffice' }, { code: 'credentials-tried', tried: found.tried })]
         : []
       return { lookup: anyOf(question, [failure, ...tried], found.reason), tried: 0 }
@@ -253,6 +251,11 @@ async function lookupDecision(
       return { lookup: anyOf(question, parts, none), tried: parts.length }
     }
   }
+}
+
+/** Whether a registry took none of the credentials that there are, so that whoever reads of it wants to know which these were. */
+export function refusedAll({ reason, tried }: { readonly reason: Reason; readonly tried: readonly string[] }): boolean {
+  return (reason.code === 'registry-refused' || reason.code === 'registry-credentials-unknown') && tried.length > 0
 }
 
 function questionOf({ form, manifest, layer }: SignatureEvidence): Question {

@@ -1,7 +1,7 @@
 import type { Workload } from '../admission/workload.ts'
-import type { Deadline, Judged, LogSearched, Surroundings } from '../admit.ts'
+import type { Deadline, Judged, LogSearched, Resolved, Surroundings } from '../admit.ts'
 import type { Digest } from '../image/digest.ts'
-import type { Reference } from '../image/reference.ts'
+import type { Reference, Repository } from '../image/reference.ts'
 import type { Ask, Credentials, ImageAtDigest } from '../policy/ask.ts'
 import { keyOf } from '../policy/ask.ts'
 import type { LogQuery } from '../policy/decide.ts'
@@ -55,14 +55,14 @@ export class WorldAround implements Surroundings<RegistryAccess> {
       if (memory.pressure() !== 'none' && this.#gathering >= FEW_GATHERING)
         return { state: 'unknown', reason: { code: 'under-pressure' }, tried: [] }
       this.#gathering++
-      return bounded(async (signal) => {
-        const found = await gather(ask, access, registry, memory, signal)
-        if (found.state !== 'unknown' || found.reason.code !== 'registry-refused') return found
-        // A pull secret may have been rotated since it was read: ask the API server once more before believing the refusal.
-        const renewed = await access.renewed()
-        const isOther = renewed && renewed.scope(ask.place.registry, ask.place.repository) !== scope
-        return isOther ? gather(ask, renewed, registry, memory, signal) : found
-      }).finally(() => this.#gathering--)
+      return bounded((signal) =>
+        believed(
+          ask.place,
+          access,
+          (used) => gather(ask, used, registry, memory, signal),
+          (found) => found.state === 'unknown' && found.reason.code === 'registry-refused',
+        ),
+      ).finally(() => this.#gathering--)
     })
   }
 
@@ -82,24 +82,42 @@ export class WorldAround implements Surroundings<RegistryAccess> {
   platforms(image: ImageAtDigest, access: RegistryAccess): Promise<Read<readonly Digest[]>> {
     const { registry, memory } = this.#options
     return memory.single(`platforms\n${image.name}\n${access.scope(image.registry, image.repository)}`, () =>
-      bounded((signal) => platformsOf(image, image.digest, access, registry, memory, signal)),
+      bounded((signal) =>
+        believed(
+          image,
+          access,
+          (used) => platformsOf(image, image.digest, used, registry, memory, signal),
+          (found) => !found.ok && found.isRefused,
+        ),
+      ),
     )
   }
 
-  async resolve(image: Reference, access: RegistryAccess, budget: number): Promise<Read<Digest>> {
+  async resolve(image: Reference, access: RegistryAccess, budget: number): Promise<Resolved> {
     const { registry, memory, rememberTags } = this.#options
     const key = `${image.registry}/${image.repository}:${image.tag ?? 'latest'}\n${access.scope(image.registry, image.repository)}`
     const known = memory.tag(key, rememberTags())
     if (known) return { ok: true, value: known }
-    const asked = memory.single(`resolve\n${key}`, async (): Promise<Read<Digest>> => {
-      const fetched = await bounded((signal) => registry.resolve(image, image.tag ?? 'latest', access.keychain, signal))
-      if (fetched.state !== 'found') return { ok: false, reason: fetched.reason }
+    const asked = memory.single(`resolve\n${key}`, async (): Promise<Resolved> => {
+      const fetched = await bounded((signal) =>
+        believed(
+          image,
+          access,
+          (used) => registry.resolve(image, image.tag ?? 'latest', used.keychain, signal),
+          (got) => got.state === 'failed' && got.reason.code === 'registry-refused',
+        ),
+      )
+      if (fetched.state !== 'found') return { ok: false, reason: fetched.reason, tried: fetched.tried }
       memory.keepTag(key, fetched.value, rememberTags())
       return { ok: true, value: fetched.value }
     })
     const answer = await this.#withinMs(asked, budget)
     return answer === 'late'
-      ? { ok: false, reason: { code: 'registry-timeout', text: `${image.registry} did not answer within ${(budget / 1000).toFixed(1)} s` } }
+      ? {
+          ok: false,
+          reason: { code: 'registry-timeout', text: `${image.registry} did not answer within ${(budget / 1000).toFixed(1)} s` },
+          tried: [],
+        }
       : answer
   }
 
@@ -138,6 +156,20 @@ export class WorldAround implements Surroundings<RegistryAccess> {
       })
     })
   }
+}
+
+/** What the work gave; where the registry refused, what it gives with Secrets that are read anew: a pull secret may have been rotated since it was read. */
+async function believed<T>(
+  { registry, repository }: Repository,
+  access: RegistryAccess,
+  work: (access: RegistryAccess) => Promise<T>,
+  isRefused: (given: T) => boolean,
+): Promise<T> {
+  const given = await work(access)
+  if (!isRefused(given)) return given
+  const renewed = await access.renewed()
+  const isOther = renewed && renewed.scope(registry, repository) !== access.scope(registry, repository)
+  return isOther ? work(renewed) : given
 }
 
 /** Gives the work a signal that ends it; the timer is gone as soon as the work is, since thousands of them would weigh on the heap. */

@@ -104,6 +104,20 @@ test('a registry that refuses is asked once more with Secrets that were read ane
   assert.equal((await o.around.gather(ask, unchanged)).state, 'unknown')
 })
 
+test('so is one that refuses a tag, or the manifests of an image’s platforms', async () => {
+  await using o = await opened()
+  o.fake.protect('app', { scheme: 'basic', username: 'puller', password: 's3cret' })
+  const rotated = access('old', o.fake.host, async () => access('s3cret', o.fake.host))
+  const digest = o.image.digest
+  assert.deepEqual(await o.around.resolve(o.reference, rotated, 5000), { ok: true, value: digest })
+  assert.deepEqual(await o.around.platforms({ ...o.reference, digest }, rotated), { ok: true, value: [] })
+  const unchanged = access('old', o.fake.host)
+  const refused = await o.around.resolve(o.reference, unchanged, 5000)
+  assert.equal(refused.ok === false && refused.reason.code, 'registry-refused')
+  assert.deepEqual(refused.ok === false && refused.tried, ['Secret demo/s', 'anonymous'])
+  assert.equal((await o.around.platforms({ ...o.reference, digest }, unchanged)).ok, false)
+})
+
 test('under pressure a few places are looked into, the others are not known; without it all are', async () => {
   let level: PressureLevel = 'high'
   await using o = await opened(0, () => level)

@@ -18,7 +18,7 @@ const around: Surroundings = {
   },
   search: async () => [],
   platforms: async () => ({ ok: true, value: [] }),
-  resolve: async () => ({ ok: false, reason: { code: 'deadline' } }),
+  resolve: async () => ({ ok: false, reason: { code: 'deadline' }, tried: [] }),
   once: async (key, _ttl, work) => (key === 'remembered' ? { remembered: 'by a key' } : (await work()).decision),
   within: (work) => work,
   remaining: () => 7,
