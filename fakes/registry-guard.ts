@@ -1,5 +1,16 @@
 import { randomUUID } from 'node:crypto'
-import type { Respond, Seen } from './registry.ts'
+import type { IncomingMessage } from 'node:http'
+
+/** A request as it arrived. `path` is decoded and without query. */
+export type Seen = {
+  readonly method: string
+  readonly path: string
+  readonly query: URLSearchParams
+  readonly authorization: string | undefined
+  readonly headers: IncomingMessage['headers']
+}
+
+export type Respond = (status: number, body: string | Uint8Array, headers?: Readonly<Record<string, string>>) => void
 
 /** What repositories want before they are read or written. */
 export type Protection = {

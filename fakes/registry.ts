@@ -9,7 +9,7 @@ import { digestOf, isDigest } from '../src/image/digest.ts'
 import { Content, OCI_INDEX } from './registry-content.ts'
 import type { Put } from './registry-content.ts'
 import { Guard } from './registry-guard.ts'
-import type { Protection } from './registry-guard.ts'
+import type { Protection, Respond, Seen } from './registry-guard.ts'
 
 const MAX_UPLOAD = 256 * 1024 * 1024 // bytes of one pushed blob or manifest
 const MAX_SEEN = 100_000 // requests that are kept in `seen`
@@ -24,15 +24,6 @@ export type FakeRegistryOptions = {
   readonly delay?: number
   /** How `/referrers/` answers: as the specification says, so many entries a page, or with this status. */
   readonly referrers?: 'api' | { readonly perPage: number } | 400 | 404 | 405 | 406 | 500 | 'web page'
-}
-
-/** A request as it arrived. `path` is decoded and without query. */
-export type Seen = {
-  readonly method: string
-  readonly path: string
-  readonly query: URLSearchParams
-  readonly authorization: string | undefined
-  readonly headers: IncomingMessage['headers']
 }
 
 /** What happens to a request instead of an answer. */
@@ -232,8 +223,6 @@ export class FakeRegistry {
     return typeof referrers === 'object' || referrers === 'api'
   }
 }
-
-export type Respond = (status: number, body: string | Uint8Array, headers?: Readonly<Record<string, string>>) => void
 
 function responder({ method }: Seen, response: ServerResponse): Respond {
   return (status, body, headers = {}) => {

@@ -1,8 +1,5 @@
-import type { Reason } from './reason.ts'
+import type { Outcome, Reason } from './reason.ts'
 import { outcomeOf } from './reason.ts'
-
-/** `unknown` is «could not find out»: never admits, never counts as «no», is never remembered. */
-export type Outcome = 'pass' | 'fail' | 'unknown'
 
 /** What was asked; each kind of node in the tree is one member. */
 export type Question =

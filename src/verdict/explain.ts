@@ -1,5 +1,5 @@
-import type { Decision, Outcome, Question } from './decision.ts'
-import type { Reason } from './reason.ts'
+import type { Decision, Question } from './decision.ts'
+import type { Outcome, Reason } from './reason.ts'
 import { hintOf, sentenceOf } from './reason.ts'
 
 /** How an outcome, or text that matters less, is made to stand out. */

@@ -1,4 +1,5 @@
-import type { Outcome } from './decision.ts'
+/** `unknown` is «could not find out»: never admits, never counts as «no», is never remembered. */
+export type Outcome = 'pass' | 'fail' | 'unknown'
 
 /**
  * Everything that is ever said about a decision: one row a code. `sentence` is what messages print (where the specification gives a

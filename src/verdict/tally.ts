@@ -1,5 +1,5 @@
-import type { Decision, Outcome } from './decision.ts'
-import type { Code } from './reason.ts'
+import type { Decision } from './decision.ts'
+import type { Code, Outcome } from './reason.ts'
 
 /** One answer of one policy about one image, as metrics count it; no policy where none spoke, or where the image was refused before one could. */
 export type Tally = {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Seen } from '../../fakes/registry-guard.ts'
 import { Guard } from '../../fakes/registry-guard.ts'
-import type { Seen } from '../../fakes/registry.ts'
 
 const seen = (path: string, authorization?: string, query = ''): Seen => ({
   method: 'GET',

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Decision, Outcome, Question } from '../../src/verdict/decision.ts'
+import type { Decision, Question } from '../../src/verdict/decision.ts'
 import { allOf, anyOf, because } from '../../src/verdict/decision.ts'
+import type { Outcome } from '../../src/verdict/reason.ts'
 
 const question: Question = { about: 'check', check: 'it holds' }
 const ifNone = { code: 'no-signatures' } as const
