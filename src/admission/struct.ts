@@ -122,11 +122,9 @@ class Rewriting {
   }
 
   #bytes(value: string): Json | undefined {
-    const base64 = value.replace(/[\r\n]/g, '')
-    const [legal = ''] = /^[A-Za-z0-9+/]*/.exec(base64) ?? []
-    const padding = base64.slice(legal.length)
-    if (/^={0,2}$/.test(padding) && base64.length % 4 === 0) return base64
-    this.problem ??= `illegal base64 data at input byte ${legal.length}`
+    const wrong = whereNotBase64(value)
+    if (wrong === undefined) return value.replace(/[\r\n]/g, '')
+    this.problem ??= `illegal base64 data at input byte ${wrong}`
     return undefined
   }
 
@@ -139,6 +137,36 @@ class Rewriting {
 function nameInAnyCase(type: Struct, key: string): string | undefined {
   const lower = key.toLowerCase()
   return Object.keys(type.fields).find((name) => name.toLowerCase() === lower)
+}
+
+/**
+ * The byte at which Go's decoder says that text is no base64 (RFC 4648, line breaks skipped); undefined: it is. Four characters are a group:
+ * where the text ends within one that is the group's beginning, as long as no `=` stands in it.
+ */
+function whereNotBase64(text: string): number | undefined {
+  const isBreak = (at: number): boolean => text[at] === '\n' || text[at] === '\r'
+  let at = 0
+  let inGroup = 0
+  for (; at < text.length; at++) {
+    if (isBreak(at)) continue
+    if (!/[A-Za-z0-9+/]/.test(text[at] ?? '')) break
+    inGroup = (inGroup + 1) % 4
+  }
+  // All before is ASCII, so that characters are bytes. Go counts an unfinished group back from the end, as if no line break stood in it.
+  if (at === text.length) return inGroup === 0 ? undefined : at - inGroup
+  if (text[at] !== '=' || inGroup < 2) return at
+  let end = at + 1
+  const skipBreaks = (): void => {
+    while (isBreak(end)) end++
+  }
+  skipBreaks()
+  if (inGroup === 2) {
+    if (end === text.length) return end
+    if (text[end] !== '=') return end - 1
+    end++
+    skipBreaks()
+  }
+  return end === text.length ? undefined : end
 }
 
 /** Without its package. */

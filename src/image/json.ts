@@ -138,7 +138,7 @@ class Walk {
 
   #literal(word: string): string | undefined {
     for (const [i, letter] of word.split('').entries()) {
-      if (i > 0 && this.#text[this.#at] !== letter) return this.#invalid(`in literal ${word} (expecting ${quoteCharacter(letter)})`)
+      if (i > 0 && this.#text[this.#at] !== letter) return this.#cutShort(`in literal ${word} (expecting ${quoteCharacter(letter)})`)
       this.#at++
     }
     return undefined
@@ -146,15 +146,15 @@ class Walk {
 
   #number(): string | undefined {
     const negative = this.#take('-')
-    if (!this.#isDigit()) return this.#invalid(negative ? 'in numeric literal' : 'looking for beginning of value')
+    if (!this.#isDigit()) return negative ? this.#cutShort('in numeric literal') : this.#invalid('looking for beginning of value')
     if (!this.#take('0')) this.#skip(DIGITS)
     if (this.#take('.')) {
-      if (!this.#isDigit()) return this.#invalid('after decimal point in numeric literal')
+      if (!this.#isDigit()) return this.#cutShort('after decimal point in numeric literal')
       this.#skip(DIGITS)
     }
     if (this.#take('e') || this.#take('E')) {
       if (!this.#take('+')) this.#take('-')
-      if (!this.#isDigit()) return this.#invalid('in exponent of numeric literal')
+      if (!this.#isDigit()) return this.#cutShort('in exponent of numeric literal')
       this.#skip(DIGITS)
     }
     return undefined
@@ -191,6 +191,11 @@ class Walk {
     run.lastIndex = this.#at
     run.test(this.#text)
     this.#at = run.lastIndex
+  }
+
+  /** Go's scanner ends a literal or a number with a space of its own at the end of the document, and names that where the word is not complete. */
+  #cutShort(where: string): string {
+    return this.#at === this.#text.length ? `invalid character ' ' ${where}` : this.#invalid(where)
   }
 
   #invalid(where: string): string {

@@ -20,7 +20,7 @@ export function readUrl(text: string): UrlRead {
   if (fragment === undefined || fragment === '') return { ok: true, url: read }
   const wrong = badEscape(fragment)
   if (wrong !== undefined) return { ok: false, detail: `parse ${quotedInGo(text)}: ${wrong}` }
-  return { ok: true, url: { ...read, text: `${read.text}#${escapedWhereNeeded(fragment, FRAGMENT)}` } }
+  return { ok: true, url: { ...read, text: `${read.text}#${escapedWhereNeeded(fragment, 'fragment')}` } }
 }
 
 /** Whether text is an absolute URI or begins with a slash, as a request line has it (Go's `url.ParseRequestURI`). */
@@ -51,8 +51,16 @@ function parts(text: string, inRequest: boolean): GoUrl | string {
   const host = authority.slice(at + 1)
   const wrong = badHost(host) ?? badUser(authority.slice(0, Math.max(at, 0))) ?? badEscape(path)
   if (wrong !== undefined) return wrong
-  const named = hasAuthority ? `//${authority}` : ''
-  return { scheme: scheme.toLowerCase(), host, text: `${start}${named}${escapedWhereNeeded(path, PATH)}${end}` }
+  // Nobody before nothing is not written; what is not ASCII in a host is escaped.
+  const named =
+    authority === '' && path === ''
+      ? ''
+      : hasAuthority
+        ? `//${Buffer.from(authority)
+            .toString('latin1')
+            .replace(/[\u0080-\u00ff]+/g, escapedBytes)}`
+        : ''
+  return { scheme: scheme.toLowerCase(), host, text: `${start}${named}${escapedWhereNeeded(path, 'path')}${end}` }
 }
 
 function badHost(host: string): string | undefined {
@@ -81,14 +89,23 @@ function badEscape(text: string): string | undefined {
 }
 
 // RFC 3986, sections 3.3 and 3.5: what may stand there as it is.
-const PATH = /^[A-Za-z0-9._~!$&'()*+,;=:@/%[\]-]*$/
-const FRAGMENT = /^[A-Za-z0-9._~!$&'()*+,;=:@/?%[\]-]*$/
+const LEGAL = { path: /^[A-Za-z0-9._~!$&'()*+,;=:@/%[\]-]*$/, fragment: /^[A-Za-z0-9._~!$&'()*+,;=:@/?%[\]-]*$/ }
 
-function escapedWhereNeeded(text: string, legal: RegExp): string {
-  if (legal.test(text)) return text
-  return text.replace(/[^A-Za-z0-9._~$&+,/:;=@%-]/gu, (character) =>
-    [...Buffer.from(character)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''),
-  )
+/** Characters that each stand for a byte. */
+function escapedBytes(bytes: string): string {
+  return Array.from(bytes, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`).join('')
+}
+
+// What Go leaves as it is once it has to escape anything.
+const KEPT = { path: /[A-Za-z0-9._~$&+,/:;=@-]/, fragment: /[A-Za-z0-9._~$&+,/:;=@?!()*-]/ }
+
+/** As it is written, if that is legal; else with all that was escaped read, and what has to be escaped written, byte by byte. */
+function escapedWhereNeeded(text: string, place: 'path' | 'fragment'): string {
+  if (LEGAL[place].test(text)) return text
+  const bytes = Buffer.from(text)
+    .toString('latin1')
+    .replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
+  return Array.from(bytes, (byte) => (KEPT[place].test(byte) ? byte : escapedBytes(byte))).join('')
 }
 
 function cut(text: string, at: string): [string, string | undefined] {

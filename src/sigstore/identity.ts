@@ -112,9 +112,14 @@ function compileExpression(part: Part, expression: string): Read<RE2JS> {
     if (size <= MAX_PROGRAM) return { ok: true, value: compiled }
     return malformed(part, expression, `size of regular expression (${size}) exceeded the limit (${MAX_PROGRAM})`)
   } catch (error) {
-    const cause = error instanceof RE2JSException ? error.message : 'error parsing regexp: it cannot be compiled'
-    return malformed(part, expression, cause)
+    return malformed(part, expression, syntaxError(error))
   }
+}
+
+/** As Go words it; at the end of an expression it quotes what is left of it, which is nothing. */
+function syntaxError(error: unknown): string {
+  if (!(error instanceof RE2JSException)) return 'error parsing regexp: it cannot be compiled'
+  return error.message.endsWith('trailing backslash at end of expression') ? `${error.message}: \`\`` : error.message
 }
 
 /**
@@ -123,9 +128,12 @@ function compileExpression(part: Part, expression: string): Read<RE2JS> {
  */
 export function whyNotExpression(expression: string): string | undefined {
   if (expression.length > MAX_PATTERN_CHARACTERS) return undefined
-  const compiled = compileExpression('subject', expression)
-  if (compiled.ok || compiled.reason.code !== 'identity-malformed') return undefined
-  return compiled.reason.cause.startsWith('error parsing regexp') ? compiled.reason.cause : undefined
+  try {
+    RE2JS.compile(expression)
+    return undefined
+  } catch (error) {
+    return syntaxError(error)
+  }
 }
 
 function malformed(part: Part, pattern: string, cause: string): Read<never> {

@@ -62,6 +62,7 @@ test('what nobody here looks into stays as it is', () => {
 
 test('base64 may have line breaks, and is written without', () => {
   assert.deepEqual(write({ bytes: 'YWJj\nZGVm\r\n' }), { list: null, bytes: 'YWJjZGVm', status: {} })
+  assert.deepEqual(write({ bytes: 'YW=\n=\n' }), { list: null, bytes: 'YW==', status: {} })
 })
 
 for (const [object, wrong] of [
@@ -76,7 +77,16 @@ for (const [object, wrong] of [
   [{ map: [] }, 'json: cannot unmarshal array into Go struct field Outer.map of type map[string]string'],
   [{ bytes: 1 }, 'json: cannot unmarshal number into Go struct field Outer.bytes of type []uint8'],
   [{ bytes: 'ab!' }, 'illegal base64 data at input byte 2'],
-  [{ bytes: 'abc' }, 'illegal base64 data at input byte 3'],
+  [{ bytes: 'abc' }, 'illegal base64 data at input byte 0'],
+  [{ bytes: 'abcde' }, 'illegal base64 data at input byte 4'],
+  [{ bytes: 'abcd\nab' }, 'illegal base64 data at input byte 5'],
+  [{ bytes: 'ab\nc' }, 'illegal base64 data at input byte 1'],
+  [{ bytes: 'ab=' }, 'illegal base64 data at input byte 3'],
+  [{ bytes: 'ab=c' }, 'illegal base64 data at input byte 2'],
+  [{ bytes: 'ab==c' }, 'illegal base64 data at input byte 4'],
+  [{ bytes: 'abc=\n=' }, 'illegal base64 data at input byte 5'],
+  [{ bytes: 'a===' }, 'illegal base64 data at input byte 1'],
+  [{ bytes: '\n=' }, 'illegal base64 data at input byte 1'],
   [{ url: 1 }, 'json: cannot unmarshal number into Go value of type string'],
   [{ url: '::bad::' }, 'parse "::bad::": missing protocol scheme'],
   [{ status: 'x' }, 'json: cannot unmarshal string into Go struct field Outer.status of type v1.Status'],

@@ -469,6 +469,8 @@ for (const [expression, why] of [
   ['(', 'error parsing regexp: missing closing ): `(`'],
   ['[', 'error parsing regexp: missing closing ]: `[`'],
   ['****', 'error parsing regexp: missing argument to repetition operator: `*`'],
+  ['a\\', 'error parsing regexp: trailing backslash at end of expression: ``'],
+  [`(${'a'.repeat(2_000)}`, `error parsing regexp: missing closing ): \`(${'a'.repeat(2_000)}\``],
   ['(a)\\1', 'error parsing regexp: invalid escape sequence: `\\1`'],
   ['a{1001}', 'error parsing regexp: invalid repeat count: `{1001}`'],
   // Too large, which is another matter: it matches nobody, and its author is told when it is compiled.

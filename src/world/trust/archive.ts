@@ -41,7 +41,16 @@ function failed(cause: string): Unpacked {
 function gzipCause(error: NodeJS.ErrnoException): string {
   if (error.code === 'Z_BUF_ERROR') return 'unexpected EOF'
   if (error.code === 'ERR_BUFFER_TOO_LARGE') return `it unpacks to more than the limit (${MAX_UNPACKED_BYTES} bytes)`
-  return error.message === 'incorrect header check' ? 'gzip: invalid header' : `gzip: ${error.message}`
+  switch (error.message) {
+    case 'incorrect header check':
+    case 'unknown compression method':
+      return 'gzip: invalid header'
+    case 'incorrect data check':
+    case 'incorrect length check':
+      return 'gzip: invalid checksum'
+    default:
+      return `gzip: ${error.message}`
+  }
 }
 
 function filesIn(tar: Buffer): ReadonlyMap<string, Uint8Array> {

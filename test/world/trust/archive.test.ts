@@ -148,9 +148,17 @@ test('a name has a bound, which an extended header does not lift', async () => {
   )
 })
 
+const changed = (archive: Buffer, at: number, to: number): Buffer => {
+  const copy = Buffer.from(archive)
+  copy[at < 0 ? copy.length + at : at] = to
+  return copy
+}
+
 for (const [title, archive, wanted] of [
   ['is no gzip', Buffer.from('{"signatures": []}'), 'gzip: invalid header'],
   ['is empty', Buffer.alloc(0), 'unexpected EOF'],
+  ['is a gzip of another method', changed(tar(), 2, 9), 'gzip: invalid header'],
+  ['is a gzip with a wrong checksum', changed(tar(), -8, 1), 'gzip: invalid checksum'],
   ['is a gzip that is cut off', packed([['a', Buffer.alloc(4_000, 'ab')]]).subarray(0, 60), 'unexpected EOF'],
   ['is no tar', gzipSync('this is no tar '.repeat(100)), 'archive/tar: invalid tar header'],
   ['is a tar that is shorter than a block', gzipSync('short'), 'unexpected EOF'],
