@@ -47,7 +47,7 @@ export function verifySignedStatement(of: SignedStatement, terms: Terms, at: num
       },
       whyNotClaimed: () => {
         statement = readStatement(envelope.payload)
-        if (!statement.ok) return statement.reason
+        if (!statement.ok) return json ? ofEnvelope(statement.reason) : statement.reason
         if (isAbout(statement.value, of.digest)) return undefined
         return isBundleOfCertificate
           ? { code: 'bundle-signature-invalid', detail: 'provided artifact digest does not match any digest in statement' }
@@ -61,6 +61,11 @@ export function verifySignedStatement(of: SignedStatement, terms: Terms, at: num
   if (!verdict.ok) return verdict
   if (!statement?.ok) throw new Error('a statement stands that was not read')
   return { ...verdict, statement: statement.value }
+}
+
+/** Where there is no bundle, no message may speak of one; what is no JSON is told in the words of the parser alone, as users know it. */
+function ofEnvelope(reason: Reason): Reason {
+  return reason.code === 'bundle-malformed' ? { code: 'envelope-malformed', detail: reason.detail.replace(/^its statement: /, '') } : reason
 }
 
 function unsigned(found: SignatureFound & { ok: false }, saysThreshold: boolean, isBundleOfCertificate: boolean): Reason {
