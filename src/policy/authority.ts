@@ -36,7 +36,8 @@ export function compileAuthority(
     if (policy) mine.push(notYet(`attestations[${i}].policy`))
     return { name: name ?? '', written: predicateType ?? '', predicateType: predicateTypeOf(predicateType ?? '') }
   })
-  if (spec.ctlog && !spec.ctlog.url && !spec.ctlog.trustRootRef) warnings.push(`${at}.ctlog is empty, so no transparency log is checked`)
+  const unlogged = whyLogUnchecked(spec)
+  if (unlogged !== undefined) warnings.push(`${at}.ctlog is empty, so no transparency log is checked${unlogged}`)
   if (spec.rfc3161timestamp && !spec.rfc3161timestamp.trustRootRef && spec.signatureFormat !== 'bundle')
     warnings.push(`${at}.rfc3161timestamp is empty, so no timestamp is checked`)
   const { check, trust } = compileCheck(spec, at, named, settings, mine, refuses, warnings)
@@ -49,6 +50,15 @@ export function compileAuthority(
     format: spec.signatureFormat === 'bundle' ? 'bundle' : spec.signatureFormat === 'legacy' ? 'annotations' : 'any',
     trust,
   }
+}
+
+/** Of which signatures an empty `ctlog` leaves the log out (Q7), to go on with the sentence; undefined: of none. A bundle of a certificate needs its entry all the same. */
+function whyLogUnchecked({ ctlog, keyless, rfc3161timestamp, signatureFormat }: AuthoritySpec): string | undefined {
+  if (!ctlog || ctlog.url || ctlog.trustRootRef) return undefined
+  if (!keyless || rfc3161timestamp?.trustRootRef) return ''
+  return signatureFormat === 'bundle'
+    ? undefined
+    : ' for signatures under the .sig and .att tags; their certificates must be valid when the workload is admitted: give it a url or trustRootRef'
 }
 
 function compileCheck(

@@ -63,8 +63,10 @@ export function compileDemands(spec: AuthoritySpec, wanted: Wanted, at: string, 
     warnings.push(`${at}.keyless.insecureIgnoreSCT is set, so a certificate that no certificate transparency log has seen passes`)
   if (rfc3161timestamp?.trustRootRef && (ctlog?.url || ctlog?.trustRootRef))
     warnings.push(`${at} has rfc3161timestamp and ctlog: timestamps are checked, and the transparency log is not`)
-  if (rfc3161timestamp?.trustRootRef && !settings.requireTimestamps)
-    warnings.push(`${at}.rfc3161timestamp is set, but with require-timestamps: false a signature without a timestamp passes`)
+  if (rfc3161timestamp?.trustRootRef && !isBundleOnly && !settings.requireTimestamps)
+    warnings.push(
+      `${at}.rfc3161timestamp is set, but with require-timestamps: false a signature under the .sig and .att tags passes without one`,
+    )
   if (roots.refuses.length > 0 || !bundle || !annotations) return { demands: [], refuses: roots.refuses, warnings, trust: roots.used }
   const signer = wanted.by === 'key' ? `the key ${wanted.key.id.slice(0, 16)}` : 'an identity of the policy'
   return { demands: [{ signer, annotations, bundle }], refuses: [], warnings, trust: roots.used }

@@ -12,7 +12,7 @@ export type Settings = {
   readonly tagResolutionFor: 'all' | 'pods'
   readonly withoutPolicies: 'keyless' | 'no-match-policy'
   readonly keyless: 'enabled' | 'disabled'
-  /** Whether `rfc3161timestamp` asks for a timestamp (Q11), or only verifies one that is there. */
+  /** Whether `rfc3161timestamp` asks for a timestamp (Q11), or only verifies one that is there; of a bundle it always does. */
   readonly requireTimestamps: boolean
   /** Whether `*` in `identities[].subject` stands for any text, or for itself. */
   readonly subjectGlobs: boolean
@@ -116,7 +116,7 @@ export const settingRows = [
     'requireTimestamps',
     'true or false',
     boolean,
-    'whether an authority with rfc3161timestamp refuses a signature that has no timestamp; false only verifies those that are there',
+    'whether an authority with rfc3161timestamp refuses a signature that has no timestamp; false only verifies those that are there, but a bundle always needs one',
   ),
   row(
     'subject-globs',

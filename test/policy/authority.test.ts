@@ -118,6 +118,20 @@ test('an empty ctlog or rfc3161timestamp asks for nothing, and its author is tol
   assert.equal(policy.warnings.length, 2)
 })
 
+test('an empty ctlog is told of as far as it reaches: a bundle of a certificate needs its log entry all the same', () => {
+  const told = (authority: object): string =>
+    only(compiled({ images: [{ glob: '**' }], authorities: [{ ctlog: {}, ...authority }] }))
+      .warnings.filter((w) => w.includes('ctlog'))
+      .join()
+  const keyless = { identities: [{ issuer: 'i', subject: 's' }] }
+  assert.equal(told({ key: { data: pem } }), 'spec.authorities[0].ctlog is empty, so no transparency log is checked')
+  assert.match(
+    told({ keyless }),
+    /is empty, so no transparency log is checked for signatures under the \.sig and \.att tags; their certificates must/,
+  )
+  assert.equal(told({ keyless, signatureFormat: 'bundle' }), '')
+})
+
 test('keyless: disabled refuses a keyless authority and names the setting', () => {
   const configMaps = new Map([['config-policy-controller', { data: { keyless: 'disabled' } }]])
   const policy = only(
