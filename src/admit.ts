@@ -76,7 +76,7 @@ export interface Surroundings<A extends Access = Access> {
   now(): number
   /** Lets others have their turn: who had fewer goes first. `taken` is how many the request had so far. */
   turn(taken: number): Promise<void>
-  /** Whether all evidence is waited for, though the first proof decides: for an explanation. */
+  /** Whether all evidence is waited for and judged, though the first proof decides: for an explanation. */
   readonly isThorough?: boolean
 }
 
@@ -292,15 +292,18 @@ class Judging<A extends Access> {
       this.#around.now(),
       () => this.#around.turn(++this.#turns),
       () => this.#around.remaining({ at: this.#deadline.at + LATE }) === 0,
+      this.#around.isThorough,
     )
     const asks = ask(policy, image)
-    if (asks.length === 0 || isStaticPass(policy)) return decide(judgement)
+    const passesAnyway = isStaticPass(policy)
+    if (asks.length === 0 || (passesAnyway && !this.#around.isThorough)) return decide(judgement)
+    const unasked = (reason: Reason): Decision | Promise<Decision> => (passesAnyway ? decide(judgement) : because(question, reason))
 
     const reach: [Ask, A][] = []
     for (const a of asks) {
       const access = await this.#access(a.credentials)
-      if (access === 'late') return because(question, { code: 'deadline' })
-      if (!access.ok) return because(question, access.reason)
+      if (access === 'late') return unasked({ code: 'deadline' })
+      if (!access.ok) return unasked(access.reason)
       reach.push([a, access.value])
     }
     // All that the answer rests on: the policy with its keys and settings, the digest in its place, the places looked in, and with which credentials.
@@ -344,7 +347,7 @@ class Judging<A extends Access> {
         }
       }),
     )
-    if (decision === 'late') return because(question, { code: 'deadline' })
+    if (decision === 'late') return unasked({ code: 'deadline' })
     return 'remembered' in decision ? because(question, { code: 'remembered', note: decision.remembered }) : decision
   }
 

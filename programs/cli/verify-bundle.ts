@@ -10,7 +10,7 @@ import { readPublicKey } from '../../src/trust/key.ts'
 import type { TrustMaterial } from '../../src/trust/material.ts'
 import { publicRoot, stagingRoot } from '../../src/trust/public-root.ts'
 import { readTrustedRoot } from '../../src/trust/trusted-root.ts'
-import { printable } from '../../src/verdict/explain.ts'
+import { detailBehind, printable } from '../../src/verdict/explain.ts'
 import type { Reason } from '../../src/verdict/reason.ts'
 import { hintOf, sentenceOf } from '../../src/verdict/reason.ts'
 import { readText } from '../../src/world/cluster/files.ts'
@@ -113,11 +113,9 @@ function tell(artifact: VerifiedArtifact, { json }: Settings): number {
 
 function refuse(reason: Reason, { json }: Settings): number {
   const sentence = sentenceOf(reason)
-  // The words of the specification leave out what is wrong with a certificate.
-  const detail = 'detail' in reason && !sentence.includes(reason.detail) ? `: ${reason.detail}` : ''
   const hint = hintOf(reason)
   if (json) process.stdout.write(`${JSON.stringify({ verified: false, reason: { ...reason, sentence, hint } })}\n`)
-  process.stderr.write(`${printable(`refused: ${sentence}${detail}`)}\n→ ${hint}\n`)
+  process.stderr.write(`${printable(`refused: ${sentence}${detailBehind(reason)}`)}\n→ ${hint}\n`)
   return REFUSED
 }
 

@@ -45,6 +45,8 @@ export type Judgement = {
   readonly turn: () => Promise<void>
   /** Whether nobody waits for the answer any more, nor for what it would let be remembered. */
   readonly isOver: () => boolean
+  /** Whether everything is judged, though what has passed suffices: for an explanation. */
+  readonly isThorough?: boolean
 }
 
 /** What verifying one piece of evidence by one key gave; `statement` when it is an attestation that stands. */
@@ -57,9 +59,10 @@ export function judgementOf(
   at: number,
   turn: Judgement['turn'],
   isOver: Judgement['isOver'] = () => false,
+  isThorough = false,
 ): Judgement {
   const found = { gathered: new Map(), verified: new Map(), wanted: new Map(), searched: new Map() } satisfies Partial<Judgement>
-  return { policy, image, at, ...found, until: undefined, turn, isOver }
+  return { policy, image, at, ...found, until: undefined, turn, isOver, isThorough }
 }
 
 /** All that keeps the policy from judging, then any of its authorities: `authorities` are any-of, `refuses` spoil the whole policy. */
@@ -77,7 +80,7 @@ export async function decide(judgement: Judgement): Promise<Decision> {
   for (const authority of policy.authorities) {
     const part = await authorityDecision(judgement, authority)
     parts.push(part)
-    if (part.outcome === 'pass') break
+    if (part.outcome === 'pass' && !judgement.isThorough) break
   }
   return anyOf(question, parts, { code: 'policy-without-authorities', policy: policy.name })
 }
@@ -136,7 +139,7 @@ async function signaturesDecision(
     })
     left -= tried
     parts.push(lookup)
-    if (lookup.outcome === 'pass') break
+    if (lookup.outcome === 'pass' && !judgement.isThorough) break
   }
   return anyOf(question, parts, { code: 'no-public-keys', authority: authority.name })
 }
@@ -169,7 +172,7 @@ async function attestationsDecision(
       })
       left -= tried
       parts.push(lookup)
-      if (authority.attestations.every(wanted)) break
+      if (authority.attestations.every(wanted) && !judgement.isThorough) break
     }
     if (parts.every((p) => p.outcome !== 'pass')) return anyOf(question, parts, { code: 'no-public-keys', authority: authority.name })
     groups.push(anyOf({ about: 'check', check: `attested by ${demand.signer}` }, parts, { code: 'no-attestations' }))
@@ -241,7 +244,7 @@ async function lookupDecision(
         }
         const part = await judging.one(signature)
         parts.push(part)
-        if (judging.isEnough(part)) return { lookup: anyOf(question, parts, none), tried: parts.length }
+        if (judging.isEnough(part) && !judgement.isThorough) return { lookup: anyOf(question, parts, none), tried: parts.length }
       }
       const beyond = found.beyond + Math.max(0, wanted.length - left)
       if (beyond > 0)
@@ -312,8 +315,8 @@ async function once(
   const statement = answer.ok ? answer.statement : undefined
   const last = because(question, answer.reason)
   const stood = steps.map((step) => because({ about: 'check', check: CHECKS[step.code] ?? 'it stands' }, step))
-  // A key has nothing to explain but its signature.
-  const decision = stood.length > 1 ? allOf(question, [...stood, last], answer.reason) : last
+  // What a key signed has nothing to explain but that.
+  const decision = stood.length > (answer.ok ? 1 : 0) ? allOf(question, [...stood, last], answer.reason) : last
   const verified = { decision, ...(statement && { statement }) }
   if (answer.ok) restOn(judgement, answer.until)
   byDemand.set(demand, verified)

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { compileIdentity } from '../sigstore/identity.ts'
-import type { Identity, SignerTerms, Terms } from '../sigstore/terms.ts'
+import type { Identity, NamePattern, SignerTerms, Terms } from '../sigstore/terms.ts'
 import type { PublicKey } from '../trust/key.ts'
 import type { CertificateAuthority, LogKey, TrustMaterial } from '../trust/material.ts'
 import type { Reason } from '../verdict/reason.ts'
@@ -14,7 +14,7 @@ import type { Settings } from './settings.ts'
  * registry are judged by different rules: those of specification 7.1.1 for bundles, 7.1.2 to 7.1.4 for annotations.
  */
 export type Demand = {
-  /** The signer, for people: `the key 0123456789abcdef`. */
+  /** Whose signature is wanted, for people: `the key 0123456789abcdef`. */
   readonly signer: string
   readonly annotations: Terms
   readonly bundle: Terms
@@ -68,8 +68,22 @@ export function compileDemands(spec: AuthoritySpec, wanted: Wanted, at: string, 
       `${at}.rfc3161timestamp is set, but with require-timestamps: false a signature under the .sig and .att tags passes without one`,
     )
   if (roots.refuses.length > 0 || !bundle || !annotations) return { demands: [], refuses: roots.refuses, warnings, trust: roots.used }
-  const signer = wanted.by === 'key' ? `the key ${wanted.key.id.slice(0, 16)}` : 'an identity of the policy'
+  const signer = wanted.by === 'key' ? `the key ${wanted.key.id.slice(0, 16)}` : whoIsWanted(identities)
   return { demands: [{ signer, annotations, bundle }], refuses: [], warnings, trust: roots.used }
+}
+
+const MAX_SHOWN_IDENTITIES = 3 // of an authority, where it is told who was wanted
+const MAX_SHOWN_CHARACTERS = 200 // of a subject or an issuer there
+
+/** Who is wanted, for people. */
+function whoIsWanted(identities: readonly Identity[]): string {
+  const shown = ({ text, isExpression }: NamePattern): string => {
+    const cut = text.length > MAX_SHOWN_CHARACTERS ? `${text.slice(0, MAX_SHOWN_CHARACTERS)}…` : text
+    return isExpression ? `/${cut}/` : cut
+  }
+  const all = identities.slice(0, MAX_SHOWN_IDENTITIES).map(({ subject, issuer }) => `${shown(subject)} with issuer ${shown(issuer)}`)
+  if (identities.length > all.length) all.push(`${identities.length - all.length} more`)
+  return all.length > 0 ? `an identity of the policy (${all.join(' or ')})` : 'an identity of the policy'
 }
 
 type IdentityOfSpec = NonNullable<NonNullable<AuthoritySpec['keyless']>['identities']>[number]

@@ -54,9 +54,14 @@ export function explained({ question, outcome, rule, reason, parts }: Decision):
 
 function lineOf({ question, rule, reason, parts }: Decision): string {
   const title = titleOf(question)
-  if (reason) return `${title}: ${sentenceOf(reason)}`
+  if (reason) return `${title}: ${sentenceOf(reason)}${detailBehind(reason)}`
   if (parts.length < 2 || rule === 'reason') return title
   return rule === 'any' ? `${title}: any of these suffices` : `${title}: each of these must pass`
+}
+
+/** Some of the specified sentences leave out what is wrong. */
+export function detailBehind(reason: Reason): string {
+  return 'detail' in reason && !sentenceOf(reason).includes(reason.detail) ? `: ${reason.detail}` : ''
 }
 
 function titleOf(question: Question): string {

@@ -8,6 +8,7 @@ import { compile } from '../../src/policy/compile.ts'
 import type { Judgement } from '../../src/policy/decide.ts'
 import { decide, MAX_SIGNATURES_TRIED } from '../../src/policy/decide.ts'
 import type { Found } from '../../src/sigstore/evidence.ts'
+import type { Decision } from '../../src/verdict/decision.ts'
 import { reasonsOf } from '../../src/verdict/message.ts'
 
 const digest = `sha256:${'a'.repeat(64)}` as const
@@ -60,6 +61,27 @@ test('lesson 37: signatures are tried for as long as somebody may want to know, 
   assert.equal(outcome, 'unknown')
   assert.equal(left, 0)
   assert.equal((await decide(judgement(many, absent))).outcome, 'pass')
+})
+
+test('for an explanation everything is judged, and the answer is the same', async () => {
+  const all = found(bad, { ...good }, { ...good }, { ...bad })
+  const bundles = found(bundleEvidence(signBundle(signer, digest)))
+  const [short, whole] = [await decide(judgement(all, bundles)), await decide({ ...judgement(all, bundles), isThorough: true })]
+  const outcomes = ({ parts: [authority] }: Decision) =>
+    authority?.parts.map((lookup) => [lookup.outcome, ...lookup.parts.map((signature) => signature.outcome)])
+  assert.deepEqual(outcomes(short), [['pass', 'fail', 'pass']])
+  assert.deepEqual(outcomes(whole), [
+    ['pass', 'fail', 'pass', 'pass', 'fail'],
+    ['pass', 'pass'],
+  ])
+  assert.deepEqual([short.outcome, whole.outcome], ['pass', 'pass'])
+})
+
+test('what stands of a signature that is refused all the same is part of the decision', async () => {
+  const elsewhere = oldEvidence(signOldForm(signer, `sha256:${'b'.repeat(64)}`))
+  const { outcome, parts } = await decide(judgement(found(elsewhere), absent))
+  const [check] = parts[0]?.parts[0]?.parts[0]?.parts ?? []
+  assert.deepEqual([outcome, check?.parts.map((part) => part.reason?.code)], ['fail', ['signature-intact', 'payload-other-image']])
 })
 
 for (const [name, byTag, byReferrers, outcome] of [

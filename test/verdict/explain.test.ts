@@ -88,3 +88,11 @@ test('as data, each reason carries its sentence and its hint', () => {
   assert.deepEqual([reason?.code, reason?.sentence, reason?.hint.slice(0, 13)], ['signature-invalid', invalid.detail, 'the signature'])
   assert.equal(explained(image).parts[0]?.parts[1]?.reason?.sentence, 'disallowed by static policy: so it is')
 })
+
+test('what a specified sentence leaves out is told behind it', () => {
+  const reason = { code: 'leaf-certificate-untrusted', detail: 'x509: it is over' } as const
+  assert.match(
+    explain(because({ about: 'check', check: 'it holds' }, reason)),
+    /^fail {4}it holds: failed to verify leaf certificate: leaf certificate verification failed: x509: it is over\n/,
+  )
+})

@@ -41,6 +41,10 @@ before(async () => {
   await writeFile(join(folder, 'other.yaml'), policy('other', 'registry.example/app**', key('wrong', other)))
   await writeFile(join(folder, 'either.yaml'), policy('either', 'registry.example/app**', key('wrong', other), key('release', signer)))
   await writeFile(
+    join(folder, 'any.yaml'),
+    policy('any', 'registry.example/app**', { name: 'all', static: { action: 'pass' } }, key('release', signer), key('wrong', other)),
+  )
+  await writeFile(
     join(folder, 'warn.yaml'),
     policy('other', 'registry.example/app**', key('wrong', other)).replace('"spec":{', '"spec":{"mode":"warn",'),
   )
@@ -108,6 +112,28 @@ test('an authority that did not pass is shown as far as it was judged, though an
   assert.equal(status, 0)
   assert.match(out, /pass {6}policy either: any of these suffices\nfail {8}authority wrong \(key\)/)
   assert.ok(!out.includes('context was canceled'), out)
+})
+
+test('every authority is shown as it was judged, though one that passes suffices', async () => {
+  const { status, out } = await run(['registry.example/app:v1', '--manifests', 'any.yaml'])
+  assert.equal(status, 0)
+  const authorities = out.split('\n').filter((line) => line.includes(' authority '))
+  assert.deepEqual(
+    authorities.map((line) => line.replace(/ +authority /, ' ').replace(/: any of these suffices$/, '')),
+    ['pass all (static): allowed by static policy', 'pass release (key)', 'fail wrong (key)'],
+  )
+  assert.ok(!out.includes('context was canceled'), out)
+})
+
+test('a policy that passes whatever the image is passes too where its registry cannot be asked', async () => {
+  await writeFile(
+    join(folder, 'gone.yaml'),
+    policy('gone', 'gone.example/**', key('release', signer), { name: 'all', static: { action: 'pass' } }),
+  )
+  const args = ['--mirror', 'gone.example=http://127.0.0.1:1', `gone.example/app@${image.digest}`, '--manifests', 'gone.yaml']
+  const { status, out } = await run(args)
+  assert.equal(status, 0, out)
+  assert.match(out, /unknown +authority release \(key\)/)
 })
 
 test('a policy that only warns shows its refusal, and the image is admitted with the warning', async () => {
@@ -197,6 +223,7 @@ test('whom a policy trusts is fetched from the TUF repository of its TrustRoot, 
   const file = await keyless('tuf.yaml', 'https://tuf.example')
   const told = await run([`registry.example/keyless@${digest}`, '--manifests', file, '--mirror', `tuf.example=${server.url}`])
   assert.equal(told.status, 0, told.out + told.err)
+  assert.match(told.out, /an identity of the policy \(\/\.\*\/ with issuer \/\.\*\/\) signed this digest: signed by /)
   const { url } = server
   await server.close()
   const refused = await run([`registry.example/keyless@${digest}`, '--manifests', file, '--mirror', `tuf.example=${url}`])
