@@ -5,7 +5,6 @@ import { after, before, test } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
 import { readReview } from '../src/admission/review.ts'
 import { check, setDefaults } from '../src/configure.ts'
-import type { Json } from '../src/image/json.ts'
 import type { Snapshot } from '../src/policy/compile.ts'
 import { compile, nothingKnown } from '../src/policy/compile.ts'
 import { Cloud } from '../src/world/cloud/cloud.ts'
@@ -16,6 +15,7 @@ import { answerers } from '../programs/webhook/answer.ts'
 import { fetchOutside } from '../programs/webhook/outside.ts'
 import { openRegistry, reach } from '../programs/webhook/reach.ts'
 import { parse } from '../programs/cli/parse.ts'
+import { patched } from './patch.ts'
 import { recordedHosts, replay } from './replay.ts'
 
 /**
@@ -136,19 +136,6 @@ async function written(manifests: string, file = ''): Promise<{ readonly refused
   }
   await client.close()
   return { refused, warnings }
-}
-
-/** An object after a patch that fills members in (RFC 6902). */
-function patched(object: Json, patch: string | undefined): Json {
-  const copy = structuredClone(object) as Json
-  const operations = JSON.parse(Buffer.from(patch ?? 'W10=', 'base64').toString()) as readonly { readonly op: string; readonly path: string; readonly value?: Json }[]
-  for (const { op, path, value } of operations) {
-    const [last = '', ...above] = path.split('/').slice(1).toReversed()
-    const holder = above.reduceRight<Json>((inner, name) => (inner as Record<string, Json>)[name] ?? null, copy) as Record<string, Json>
-    if (op === 'remove') delete holder[last]
-    else if (value !== undefined) holder[last] = value
-  }
-  return copy
 }
 
 async function answer(name: string, { path }: Given): Promise<Expected> {

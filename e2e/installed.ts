@@ -46,9 +46,14 @@ export type Images = {
 
 /**
  * A registry, etcd, an API server with what is in deploy/, and two replicas of the Deployment with the rights of its ServiceAccount and no more,
- * behind its Service. Certificates, their CA and the rest of the configurations are theirs to make.
+ * behind its Service. Certificates, their CA and the rest of the configurations are theirs to make. `more` and `env` are given to the replicas.
  */
-export async function install(parts: Parts, way: Way, more: readonly string[] = []): Promise<Installed> {
+export async function install(
+  parts: Parts,
+  way: Way,
+  more: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Installed> {
   const folder = temporaryFolder('session')
   const stops: (() => unknown)[] = []
   const stop = async (): Promise<void> => {
@@ -87,11 +92,13 @@ export async function install(parts: Parts, way: Way, more: readonly string[] = 
         '--drain-quiet=0s',
         `--mirror=gcr.io=http://127.0.0.1:${registryPort}/gcr.io`,
         `--mirror=index.docker.io=http://127.0.0.1:${registryPort}/docker.io`,
-        `--mirror=registry.example.com=http://${hostOf(denying)}`,
-        // Nothing of the public instance is needed, and tests ask nobody outside of this machine.
-        '--disable-tuf',
+        ...['registry.example.com', 'registry.example.org'].map((host) => `--mirror=${host}=http://127.0.0.1:${registryPort}/${host}`),
+        `--mirror=denied.example.com=http://${hostOf(denying)}`,
+        // Tests ask nobody outside of this machine, so nothing of the public instance.
+        ...(more.some((argument) => argument.startsWith('--tuf-')) ? [] : ['--disable-tuf']),
         ...more,
       ],
+      env,
     }
     const replicas = ['webhook-a', 'webhook-b'].map((name) => new Replica(name, options))
     stops.push(() => Promise.all(replicas.map((replica) => replica.stop())))

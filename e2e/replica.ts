@@ -15,6 +15,7 @@ export type ReplicaOptions = {
   readonly service: Service
   /** Besides those of the Deployment. */
   readonly arguments: readonly string[]
+  readonly env: Readonly<Record<string, string>>
 }
 
 /** A Pod of the Deployment, without a kubelet: a process with its arguments and its environment, behind its Service while it is ready. */
@@ -36,7 +37,7 @@ export class Replica implements Endpoint {
 
   /** Starts it, or starts it again as another Pod; does not wait until it is ready. */
   async start(): Promise<void> {
-    const { deployment, kubeconfig, folder, service } = this.#options
+    const { deployment, kubeconfig, folder, service, env } = this.#options
     const container = deployment.spec?.template?.spec.containers[0]
     if (!container) throw new Error('the Deployment has no container')
     const home = join(folder, this.name)
@@ -59,6 +60,7 @@ export class Replica implements Endpoint {
       join(folder, `${this.name}.log`),
       {
         ...Object.fromEntries(values),
+        ...env,
         PATH: process.env['PATH'],
         HOME: home,
         SYSTEM_NAMESPACE: deployment.metadata.namespace,

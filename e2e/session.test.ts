@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { type DocumentedImages, documentedImages } from '../cases/documented-images.ts'
+import { complete, documented, printed, workloadOf } from '../cases/documented.ts'
 import { renewed } from '../programs/webhook/certificate.ts'
 import { applied } from './cluster.ts'
-import { SECRETS, documented } from './documented.ts'
 import { type Installed, type Way, install } from './installed.ts'
 import { leftOutWithout, partsIfPresent } from './parts.ts'
-import { run } from './processes.ts'
+import { run, temporaryFolder } from './processes.ts'
+import { restore } from './registry.ts'
 
 const needed = ['kube-apiserver', 'etcd', 'kubectl', 'registry', 'cosign2', 'cosign3', 'helm'] as const
 const skip =
@@ -31,12 +35,25 @@ for (const way of process.env['SEALGATE_SESSION_FAMILY'] === 'IPv6'
 
 function held(way: Way): void {
   let session: Installed
+  let images: DocumentedImages
   before(async () => {
     const parts = partsIfPresent(needed)
     assert.ok(parts)
-    session = await install(parts, way)
+    images = await documentedImages({ username: 'reader', password: 'of signatures' })
+    // As `tuf_mirror` and `tuf_root` of the documentation: whom policies believe that name no TrustRoot is a Sigstore of one's own.
+    const root = join(temporaryFolder('tuf'), 'root.json')
+    writeFileSync(root, images.tufRoot)
+    session = await install(parts, way, [`--tuf-mirror=${images.tufMirror}`, `--tuf-root=${root}`], images.env)
+    for (const { repository, blobs, manifest, tag } of images.pushed) {
+      const { mediaType, bytes } = manifest
+      const manifests = [{ reference: tag, mediaType, text: bytes.toString() }]
+      await restore(session.registry, { repository, blobs: blobs.map((blob) => blob.toString()), manifests })
+    }
   })
-  after(() => session?.stop())
+  after(async () => {
+    await session?.stop()
+    await images?.close()
+  })
 
   const kubectl = (line: string, input?: string) => session.cluster.kubectl(line.split(' '), input)
   const apply = (manifest: object) => applied(session.cluster, ['apply', '-f', '-'], JSON.stringify(manifest))
@@ -113,7 +130,7 @@ function held(way: Way): void {
 
   suite('6. other workloads and other policies', () => {
     const digest = (digit: string) => `sha256:${digit.repeat(64)}`
-    const images = [`registry.example.com/acme/a@${digest('1')}`, `registry.example.com/acme/b@${digest('2')}`]
+    const images = [`denied.example.com/acme/a@${digest('1')}`, `denied.example.com/acme/b@${digest('2')}`]
     const web = {
       apiVersion: 'apps/v1',
       kind: 'Deployment',
@@ -125,7 +142,7 @@ function held(way: Way): void {
     }
     /** What users know, then what Sealgate adds: which credentials were tried, and that the other place was no better. */
     const denied = (i: number): string[] => {
-      const [image, registry] = [images[i], `http://registry.example.com/v2/acme/${'ab'[i]}`]
+      const [image, registry] = [images[i], `http://denied.example.com/v2/acme/${'ab'[i]}`]
       const sha256 = digest(String(i + 1))
       return [
         `failed policy: denied-policy: spec.template.spec.containers[${i}].image`,
@@ -136,7 +153,7 @@ function held(way: Way): void {
     }
 
     test('a Deployment with two containers whose registry answers DENIED is refused, each with its own lines', async () => {
-      await apply(policy('denied-policy', ['registry.example.com/**'], [{ key: { data: session.keys.ours.pem } }]))
+      await apply(policy('denied-policy', ['denied.example.com/**'], [{ key: { data: session.keys.ours.pem } }]))
       await wait(IN_FORCE)
       const [first, ...rest] = [...denied(0), ...denied(1)]
       const prefix = DENIED.replace('(BadRequest): ', '(BadRequest): error when creating "STDIN": ')
@@ -154,7 +171,7 @@ function held(way: Way): void {
     })
 
     test('the pull secret of a workload is read, and a refusal names it', async () => {
-      const auths = { 'registry.example.com': { auth: Buffer.from('someone:secret-word').toString('base64') } }
+      const auths = { 'denied.example.com': { auth: Buffer.from('someone:secret-word').toString('base64') } }
       await apply({
         apiVersion: 'v1',
         kind: 'Secret',
@@ -382,31 +399,63 @@ function held(way: Way): void {
         )
       }
     })
+  })
 
-    test('every example of the product documentation is accepted, and is ready where what it names is there', async () => {
-      const secret = (name: string, entry: string, text: string, type = 'Opaque') => ({
-        apiVersion: 'v1',
-        kind: 'Secret',
-        type,
-        metadata: { name, namespace: 'cosign-system' },
-        stringData: { [entry]: text },
-      })
-      const certificate = (await renewed(undefined, ['fulcio.example.com'], new Date())).ca
-      await apply(secret(SECRETS.key, 'cosign.pub', session.keys.ours.pem))
-      await apply(secret(SECRETS.certificate, 'fulcio.pem', certificate))
-      await apply(secret(SECRETS.pull, '.dockerconfigjson', '{"auths":{}}', 'kubernetes.io/dockerconfigjson'))
-      const examples = documented({ key: session.keys.ours.pem, certificate })
-      for (const version of ['v1alpha1', 'v1beta1'])
-        for (const { name, spec } of examples) {
-          const manifest = { apiVersion: `policy.sigstore.dev/${version}`, kind: 'ClusterImagePolicy', metadata: { name }, spec }
-          const said = await kubectl('apply -f -', JSON.stringify(manifest))
-          assert.equal(said.code, 0, `${name} ${version}: ${said.stderr}`)
-        }
-      for (const { name, isReady } of examples) await until(name, async () => (await ready(name))?.status === (isReady ? 'True' : 'False'))
-      const kept = await json<{ items: { metadata: { name: string } }[] }>('cip')
-      assert.ok(examples.every(({ name }) => kept.items.some((i) => i.metadata.name === name)))
-      await applied(session.cluster, ['delete', 'cip', ...examples.map(({ name }) => name)])
+  suite('every example of the product documentation, applied as users have it', () => {
+    const policies = (all: typeof documented) => all.map((example) => complete(example, images.filling))
+    const list = (items: readonly object[]): string => JSON.stringify({ apiVersion: 'v1', kind: 'List', items })
+    const named = (all: typeof documented) => all.map(({ name }) => `cip/${name}`)
+
+    before(async () => {
+      await applied(session.cluster, ['delete', 'cip', '--all'])
+      await applied(session.cluster, ['apply', '-f', '-'], list(images.secrets))
     })
+    after(async () => {
+      await applied(session.cluster, ['delete', 'cip', '--all'])
+      await apply(policy('bare', ['registry.example.org/bare/*'], [{ static: { action: 'pass' } }]))
+      await apply(policy('image-policy', [`${COSIGN}*`], [{ name: 'official-cosign-key', key: { data: session.keys.ours.pem } }]))
+      await wait(IN_FORCE)
+    })
+
+    test('as it is printed it is taken, or says what it lacks', async () => {
+      for (const example of documented) {
+        const said = await kubectl('apply -f - --dry-run=server', JSON.stringify(printed(example, images.filling)))
+        assert.equal(said.code, example.refused === undefined ? 0 : 1, `${example.name}: ${said.stderr}`)
+        const wanted = example.nulls?.map((path) => `${path}: Invalid value: "null"`) ?? [example.refused ?? '']
+        for (const text of wanted) assert.ok(said.stderr.includes(text), `${example.name}: ${said.stderr}`)
+      }
+    })
+
+    const together = documented.filter(({ beside }) => beside === undefined)
+    const groups = [
+      { title: 'those that speak about different images', examples: together, inForce: together },
+      ...documented
+        .filter(({ beside }) => beside !== undefined)
+        .map((one) => ({
+          title: one.name,
+          examples: [one],
+          inForce: [one, ...documented.filter(({ name }) => one.beside?.includes(name))],
+        })),
+    ]
+    for (const { title, examples, inForce } of groups)
+      test(`it is ready in either version, admits what it should and refuses its neighbour: ${title}`, async () => {
+        for (const version of ['v1alpha1', 'v1beta1']) {
+          const items = policies(inForce).map((one) => ({ ...one, apiVersion: `policy.sigstore.dev/${version}` }))
+          await applied(session.cluster, ['apply', '-f', '-'], list(items))
+        }
+        await applied(session.cluster, ['wait', '--for=condition=Ready', '--timeout=30s', ...named(inForce)])
+        await wait(IN_FORCE)
+        for (const { name, judged } of examples)
+          for (const one of judged) {
+            const said = await kubectl(`create -f - --dry-run=server -n ${NAMESPACE}`, JSON.stringify(workloadOf(one, NAMESPACE).object))
+            const about = `${name}: ${one.image}: ${said.stderr}`
+            assert.equal(said.code, one.refused === undefined ? 0 : 1, about)
+            if (one.refused) assert.match(said.stderr, one.refused, about)
+            else if (one.warned) assert.match(said.stderr.replaceAll(/^Warning: /gm, ''), one.warned, about)
+            else assert.equal(said.stderr, '', about)
+          }
+        await applied(session.cluster, ['delete', ...named(inForce)])
+      })
   })
 
   test('sealgate doctor finds nothing wrong but that there is no kubelet, and reaches the webhook through the API server', async () => {

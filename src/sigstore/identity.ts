@@ -207,6 +207,9 @@ function globWarnings(text: string): string[] {
       ? `subject ${quoted(text)} is read as a glob in which * matches neither / nor @`
       : `subject ${quoted(text)} is read as a glob in which * matches neither / nor @ before the last @, and anything after it`
   const warnings = [`${reading}; set subject-globs: false in config-policy-controller to compare it as it stands`]
+  // Older documentation of the sigstore policy controller shows expressions here.
+  if (text.includes('.*'))
+    warnings.push(`subject ${quoted(text)} looks like an expression, in which .* is any text; write it as subjectRegExp`)
   if (at === -1) return warnings
   if (!text.slice(0, at).includes('/')) {
     if (text.slice(at + 1).includes('*'))

@@ -386,6 +386,13 @@ for (const [spec, warnings] of [
     ],
   ],
   [
+    { issuer: ISSUER, subject: '.*@example.com' },
+    [
+      'subject `.*@example.com` is read as a glob in which * matches neither / nor @ before the last @, and anything after it; set subject-globs: false in config-policy-controller to compare it as it stands',
+      'subject `.*@example.com` looks like an expression, in which .* is any text; write it as subjectRegExp',
+    ],
+  ],
+  [
     { issuer: ISSUER, subject: 'spiffe://example/*' },
     [
       'subject `spiffe://example/*` is read as a glob in which * matches neither / nor @; set subject-globs: false in config-policy-controller to compare it as it stands',
