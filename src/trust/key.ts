@@ -52,11 +52,39 @@ export function isPublicKey(pem: string): boolean {
   const block = pem.length > MAX_PEM_CHARACTERS ? undefined : firstPemBlock(pem)
   if (block?.label !== 'PUBLIC KEY' && block?.label !== 'RSA PUBLIC KEY') return false
   try {
-    createPublicKey({ key: block.der, format: 'der', type: block.label === 'PUBLIC KEY' ? 'spki' : 'pkcs1' })
-    return true
+    return isParsedByGo(
+      createPublicKey({ key: block.der, format: 'der', type: block.label === 'PUBLIC KEY' ? 'spki' : 'pkcs1' }),
+      block.der,
+    )
   } catch {
     return false
   }
+}
+
+/** Bytes of a SubjectPublicKeyInfo on the curves that Go knows: the curve by its name, the point uncompressed. */
+const POINTS: { readonly [curve: string]: number | undefined } = { secp224r1: 80, prime256v1: 91, secp384r1: 120, secp521r1: 158 }
+
+/** OpenSSL reads more kinds of keys and more ways to write them than Go's crypto/x509 does, and takes what lies behind one. */
+function isParsedByGo(key: KeyObject, der: Buffer): boolean {
+  switch (key.asymmetricKeyType) {
+    case 'ec':
+      return der.length === POINTS[key.asymmetricKeyDetails?.namedCurve ?? '']
+    case 'rsa':
+    case 'dsa':
+    case 'ed25519':
+    case 'x25519':
+      return der.length === lengthOfFirst(der)
+    default:
+      return false
+  }
+}
+
+/** Bytes of the first element of DER that was parsed already. */
+function lengthOfFirst(der: Buffer): number {
+  const length = der[1] ?? 0
+  if (length < 0x80) return 2 + length
+  const digits = der.subarray(2, 2 + (length & 0x7f))
+  return 2 + digits.length + Number.parseInt(digits.toString('hex') || '0', 16)
 }
 
 /** Reads a SubjectPublicKeyInfo, of a certificate or a trust root, with the same bounds; for PKCS#1 see `readPkcs1`. Never throws. */

@@ -287,6 +287,27 @@ test('a public key is one, though it be too weak to verify with', () => {
   assert.ok(!readPublicKey(pemOf('PUBLIC KEY', weak.export({ format: 'der', type: 'spki' })), '').ok)
 })
 
+test('a key of a kind, or written in a way, that Go does not parse is none', () => {
+  const der = createPublicKey(P256.pem).export({ format: 'der', type: 'spki' })
+  const compressed = Buffer.concat([der.subarray(0, 26), Buffer.from([der.at(-1)! % 2 === 0 ? 2 : 3]), der.subarray(27, 59)])
+  compressed[1] = compressed.length - 2
+  compressed[24] = 34
+  assert.equal(createPublicKey({ key: compressed, format: 'der', type: 'spki' }).asymmetricKeyType, 'ec')
+  const rsa = generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey.export({ format: 'der', type: 'pkcs1' })
+  assert.ok(isPublicKey(pemOf('RSA PUBLIC KEY', rsa)))
+  for (const pem of [
+    spkiPem(generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).publicKey),
+    spkiPem(generateKeyPairSync('ec', { namedCurve: 'P-256', paramEncoding: 'explicit' }).publicKey),
+    spkiPem(generateKeyPairSync('rsa-pss', { modulusLength: 1024 }).publicKey),
+    spkiPem(generateKeyPairSync('ed448').publicKey),
+    pemOf('PUBLIC KEY', compressed),
+    pemOf('PUBLIC KEY', Buffer.concat([der, Buffer.alloc(2)])),
+    pemOf('RSA PUBLIC KEY', Buffer.concat([rsa, Buffer.alloc(2)])),
+  ])
+    assert.ok(!isPublicKey(pem), pem)
+  assert.ok(isPublicKey(spkiPem(generateKeyPairSync('ec', { namedCurve: 'secp224r1' }).publicKey)))
+})
+
 test('anything else is none', () => {
   const der = createPublicKey(P256.pem).export({ format: 'der', type: 'spki' })
   for (const pem of ['', 'garbage', pemOf('CERTIFICATE', der), pemOf('PUBLIC KEY', Buffer.from('x')), pemOf('RSA PUBLIC KEY', der)])
