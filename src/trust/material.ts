@@ -11,6 +11,8 @@ export type CertificateAuthority = {
   readonly intermediates: readonly X509Certificate[]
   /** When it was in service; a certificate or timestamp made outside of it is not believed. */
   readonly valid: Validity
+  /** It has no root of its own, and `roots` are those of others: a path leads there only over one of its own certificates, lest it lend others its time of service. */
+  readonly isRootless?: true
 }
 
 /** The key of a certificate transparency log or of a transparency log. */

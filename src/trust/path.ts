@@ -3,7 +3,7 @@ import type { Read } from '../verdict/read.ts'
 import type { Reason } from '../verdict/reason.ts'
 import { quoted, sentenceOf } from '../verdict/reason.ts'
 import type { CertificateFacts } from './certificate.ts'
-import { factsOf, isSignedBy } from './certificate.ts'
+import { derOf, factsOf, isSignedBy } from './certificate.ts'
 import type { CertificateAuthority, Validity } from './material.ts'
 import { whyNotPermitted } from './name-constraints.ts'
 
@@ -208,6 +208,8 @@ class Search {
   }
 
   #whyNotEnd(path: readonly CertificateFacts[], authority: CertificateAuthority): Failure | undefined {
+    const isItsOwn = ({ der }: CertificateFacts): boolean => authority.intermediates.some((own) => derOf(own).equals(der))
+    if (authority.isRootless && !path.some(isItsOwn)) return UNKNOWN_AUTHORITY
     const detail = whyNotNamed(path) ?? (isInService(authority.valid, this.#at) ? undefined : whyNotInService(authority, this.#at))
     return detail === undefined ? undefined : { rank: 3, detail }
   }

@@ -53,7 +53,7 @@ export function trustMaterial(material: Omit<TrustMaterial, 'hash'>): TrustMater
   const valid = ({ from, until }: Validity): unknown => [from, until ?? null]
   const ders = (certificates: readonly X509Certificate[]): unknown => certificates.map((c) => encodingOf(c.root).toString('base64'))
   const authorities = (all: readonly CertificateAuthority[]): unknown =>
-    all.map((a) => [a.uri, ders(a.roots), ders(a.intermediates), valid(a.valid)])
+    all.map((a) => [a.uri, ders(a.roots), ders(a.intermediates), valid(a.valid), a.isRootless ?? false])
   const logs = (all: readonly LogKey[]): unknown => all.map((l) => [l.id, l.hash, l.url, valid(l.valid)])
   const content = JSON.stringify([
     material.name,
@@ -145,7 +145,8 @@ export function authoritiesOf(chains: readonly Chain[], forTimestamps: boolean):
     ok: true,
     authorities: chains.map(({ uri, certificates, valid }) => {
       const roots = certificates.filter(isRoot)
-      return { uri, roots: roots.length > 0 ? roots : all, intermediates: certificates.filter((c) => !isRoot(c)), valid }
+      const own = { uri, intermediates: certificates.filter((c) => !isRoot(c)), valid }
+      return roots.length > 0 ? { ...own, roots } : { ...own, roots: all, isRootless: true }
     }),
   }
 }

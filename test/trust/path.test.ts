@@ -169,6 +169,15 @@ test('lesson 19: an authority is believed for the time that it was in service, b
   assert.match(asked(0, NOON - SECOND) ?? '', /until 2026-01-15T11:59:59Z, not at/)
 })
 
+test('lesson 19: an authority without a root of its own lends its time of service to nobody', () => {
+  const own = mintAuthority('CN=own', { by: root })
+  const over = trusted([root], [intermediate], { valid: { from: 0, until: NOON - HOUR } })
+  const rootless = trusted([root], [own], { isRootless: true })
+  assert.match(why(leaf, { authorities: [over, rootless], links: [intermediate] }) ?? 'passes', /was in service from/)
+  assert.match(why(mintLeaf(root), { authorities: [over, rootless] }) ?? 'passes', /was in service from/)
+  assert.equal(why(mintLeaf(own), { authorities: [over, rootless] }), undefined)
+})
+
 test('lessons 19, 22: a path is asked again at every other time, with the words that users know', () => {
   const top = mintAuthority('CN=top', { from: NOON - 3 * HOUR, until: NOON + 3 * HOUR })
   const bottom = mintLeaf(top, { from: NOON - HOUR, until: NOON + HOUR })

@@ -161,6 +161,12 @@ test('a chain without a root leads to the roots of the other chains', () => {
   const material = read(documentOf({ certificateAuthorities: [authorityOf([intermediate]), authorityOf([root])] }))
   const path = findPath(mintLeaf(intermediate).certificate, [], material.certificateAuthorities, 'code-signing', NOON)
   assert.ok(path.ok)
+  // Over its own certificates only, within its own time.
+  const over = { validFor: { end: new Date(NOON - 1).toISOString() } }
+  const ended = read(documentOf({ certificateAuthorities: [authorityOf([intermediate]), authorityOf([root], over)] }))
+  const other = mintAuthority('CN=other', { by: root })
+  const found = findPath(mintLeaf(other).certificate, [other.certificate], ended.certificateAuthorities, 'code-signing', NOON)
+  assert.equal(found.ok, false)
 })
 
 test('base64 of either alphabet, with or without padding, is read as protobuf writes it', () => {
