@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { Put } from '../fakes/registry-content.ts'
 import {
   attestationManifest,
   attestOldForm,
@@ -10,8 +11,11 @@ import {
   signatureManifest,
   signatureReferrer,
 } from '../fakes/signer.ts'
+import type { Pushed } from '../fakes/signer.ts'
 import { DEFAULT_ISSUER, DEFAULT_SUBJECT } from '../fakes/sigstore/authority.ts'
+import type { Signing } from '../fakes/sigstore/sigstore.ts'
 import { SIGNED_AT, Sigstore } from '../fakes/sigstore/sigstore.ts'
+import { digestOf } from '../src/image/digest.ts'
 import { readTrustedRoot } from '../src/trust/trusted-root.ts'
 import { about, deployment, Desk, dockerConfig, pod } from './desk.ts'
 
@@ -588,6 +592,86 @@ describe('lesson 40: an object of very many images', () => {
     await new Promise((resolve) => setTimeout(resolve, 800))
     assert.ok(places(desk) <= 48, `${places(desk)} of 100 tags were asked for`)
   })
+})
+
+/** What is pushed, of what each form is about, by whom and where it lies. */
+const FORMS = ['tag', 'OCI 1.1 referrer', 'bundle 0.1', 'bundle 0.2', 'bundle 0.3'] as const
+const PROVENANCE = 'https://slsa.dev/provenance/v1'
+
+describe('every form in every place, by key and keyless', async () => {
+  const sigstore = await Sigstore.create()
+  const trust = readTrustedRoot(JSON.stringify(sigstore.trustedRoot()), 'tr')
+  assert.ok(trust.ok)
+  const identities = [{ issuer: DEFAULT_ISSUER, subject: DEFAULT_SUBJECT }]
+  const authorities = { key: { key: { data: signer.pem } }, keyless: { keyless: { trustRootRef: 'tr', identities } } }
+  const eve = { subject: 'https://github.com/evil/web/.github/workflows/release.yml@refs/heads/main' }
+
+  function pushedOf(form: (typeof FORMS)[number], image: Put, by: Signing, what: 'signature' | 'attestation'): Pushed {
+    const { digest } = image
+    const of = { digest, signer: by, predicateType: PROVENANCE, predicate: {} }
+    if (form.startsWith('bundle')) {
+      const options = { ...of, version: form.slice(7) as '0.1', form: 'bundle' } as const
+      const { bundle } =
+        what === 'attestation'
+          ? sigstore.attest(options)
+          : sigstore.signImage({ digest, signer: by, version: options.version, form: 'bundle' })
+      return bundleReferrer(image, bundle, what === 'attestation' ? PROVENANCE : undefined)
+    }
+    if (what === 'signature') {
+      const made = sigstore.signImage({ digest, signer: by, form: 'annotations' })
+      return form === 'tag' ? signatureManifest(digest, [made]) : signatureReferrer(image, [made])
+    }
+    const pushed = attestationManifest(digest, [sigstore.attest({ ...of, form: 'annotations' })])
+    if (form === 'tag') return pushed
+    const manifest = {
+      ...(JSON.parse(Buffer.from(pushed.manifest.bytes).toString()) as object),
+      artifactType: 'application/vnd.in-toto+json',
+      subject: image,
+    }
+    const bytes = Buffer.from(JSON.stringify(manifest))
+    return { ...pushed, tag: undefined, manifest: { ...pushed.manifest, bytes, digest: digestOf(bytes) } }
+  }
+
+  for (const referrers of ['api', 404] as const)
+    for (const what of ['signature', 'attestation'] as const)
+      for (const by of ['key', 'keyless'] as const) {
+        const where = referrers === 'api' ? 'the referrers API' : 'the fallback tag'
+        test(`an ${what === 'signature' ? 'image signature' : what} by ${by} is admitted in each form by ${where}, and one by somebody else in none`, async () => {
+          const wanted = what === 'attestation' ? { attestations: [{ name: 'built', predicateType: PROVENANCE }] } : {}
+          await using desk = await Desk.open({
+            registry: { referrers },
+            now: SIGNED_AT + 60_000,
+            outside: { trustRoots: new Map([['tr', trust]]) },
+          })
+          for (const form of FORMS)
+            for (const [isOurs, signing] of [
+              [true, by === 'key' ? signer : {}],
+              [false, by === 'key' ? other : eve],
+            ] as const) {
+              const image = desk.image(`app-${FORMS.indexOf(form)}`, String(isOurs))
+              const repository = `app-${FORMS.indexOf(form)}`
+              const pushed = pushedOf(form, image, signing, what)
+              desk.push(repository, pushed)
+              if (referrers === 404 && pushed.tag === undefined) {
+                const { manifest } = pushed
+                const entry = { mediaType: manifest.mediaType, digest: manifest.digest, size: manifest.bytes.length }
+                const index = { schemaVersion: 2, mediaType: 'application/vnd.oci.image.index.v1+json', manifests: [entry] }
+                desk.fake.manifest(repository, index, `sha256-${image.digest.slice(7)}`)
+              }
+              for (const signatureFormat of ['', 'bundle', 'legacy'])
+                for (const oci11 of ['true', 'false']) {
+                  desk.use({ p: about({ ...authorities[by], ...wanted, signatureFormat }) }, { 'enable-oci11': oci11 })
+                  const isLookedAt = signatureFormat === '' || (signatureFormat === 'bundle') === form.startsWith('bundle')
+                  const { allowed, message } = await desk.validate(pod(`registry.example/${repository}@${image.digest}`))
+                  assert.equal(
+                    allowed,
+                    isOurs && isLookedAt,
+                    `${form}, signatureFormat ${signatureFormat}, enable-oci11 ${oci11}: ${message}`,
+                  )
+                }
+            }
+        })
+      }
 })
 
 describe('work', () => {
