@@ -17,7 +17,9 @@ import { conflictsOf } from './policy/conflict.ts'
 import { missingInPolicy } from './policy/default.ts'
 import type { ClusterObjects, Outside } from './policy/objects.ts'
 import type { Policy } from './policy/policy.ts'
+import { absentPullSecrets } from './policy/pull-secret.ts'
 import { readPolicy } from './policy/read.ts'
+import { missingTrustRoots } from './policy/trust-root-ref.ts'
 import { whyNotPolicy } from './policy/validate.ts'
 import { missingInTrustRoot } from './trust/default.ts'
 import type { TrustRoot } from './trust/trust-root.ts'
@@ -115,7 +117,10 @@ function checkPolicy(resource: Resource, snapshot: Snapshot, registrar: Registra
   // Compiled as it will be when it is in force, so what its author is told is what will happen.
   const compiled = compile({ ...objects, policies, policiesIncomplete: undefined }, systemNamespace, snapshot, outside.all)
   const warnings = compiled.policies.flatMap((policy) => [...tellingNow(policy, outside), ...conflictsOf(policy, snapshot.policies)])
-  return { diagnostics, warnings: [...warnings, ...missingConfigMaps(spec, objects.configMaps)] }
+  // An authority tells of the first of its TrustRoots that is missing.
+  const trustRoots = missingTrustRoots(resource.object, objects).filter((text) => !warnings.some((warning) => warning.endsWith(text)))
+  const pullSecrets = absentPullSecrets(spec, objects.secrets, systemNamespace)
+  return { diagnostics, warnings: [...warnings, ...trustRoots, ...missingConfigMaps(spec, objects.configMaps), ...pullSecrets] }
 }
 
 /** `unfetched`: TrustRoots that are there, and which nobody has had to fetch so far. */

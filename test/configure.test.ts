@@ -203,6 +203,24 @@ for (const [title, spec, warning] of [
     /configmap "c" not found/,
   ],
   [
+    'a pull secret that only workloads can bring',
+    {
+      images: [{ glob: '**' }],
+      authorities: [{ key: { secretRef: { name: 's' } }, source: [{ oci: 'a.b/c/d', signaturePullSecrets: [{ name: 'z' }] }] }],
+    },
+    /secret "z" of signaturePullSecrets is not in cosign-system/,
+  ],
+  [
+    'an authority that makes the others idle',
+    { images: [{ glob: '**' }], authorities: [{ key: { secretRef: { name: 's' } } }, pass] },
+    /authority a lets every image through, so the other authorities of the policy check nothing/,
+  ],
+  [
+    'a format that there is not',
+    { images: [{ glob: '**' }], authorities: [{ key: { secretRef: { name: 's' } }, signatureFormat: 'bundles' }] },
+    /signatureFormat `bundles` is neither legacy nor bundle, so both are looked for/,
+  ],
+  [
     'a source that the specified rules take and nobody can use',
     { images: [{ glob: '**' }], authorities: [{ key: { secretRef: { name: 's' } }, source: [{ oci: 'registry.local' }] }] },
     /a repository with its registry is wanted/,
@@ -222,6 +240,21 @@ test('the author of a policy is told of a TrustRoot that is not there, and not o
   const said = await warned(keyless({ trustRootRef: 't' }), { objects: { trustRoots } })
   assert.doesNotMatch(said, /not found|fetched/)
   assert.match(said, /keyless\.trustRootRef is set and ctlog is not/)
+})
+
+test('the author of a policy is told of each TrustRoot that is not there', async () => {
+  const said = await warned({
+    images: [{ glob: '**' }],
+    authorities: [
+      {
+        name: 'a',
+        keyless: { url: 'https://f', trustRootRef: 't', identities: [{ issuer: 'https://i', subject: 's' }] },
+        ctlog: { trustRootRef: 'u' },
+      },
+    ],
+  })
+  assert.equal(said.match(/trustRootRef t not found/g)?.length, 1)
+  assert.match(said, /trustRootRef u not found/)
 })
 
 test('nothing is said of a key in a KMS that nobody has read so far', async () => {

@@ -2,7 +2,7 @@ import { readReference } from '../image/reference.ts'
 import { readAnchor } from '../trust/anchor.ts'
 import { readPublicKey } from '../trust/key.ts'
 import type { Reason } from '../verdict/reason.ts'
-import { sentenceOf } from '../verdict/reason.ts'
+import { quoted, sentenceOf } from '../verdict/reason.ts'
 import type { Wanted } from './demand.ts'
 import { compileDemands } from './demand.ts'
 import type { KeyText } from './key-source.ts'
@@ -40,6 +40,8 @@ export function compileAuthority(
   if (unlogged !== undefined) warnings.push(`${at}.ctlog is empty, so no transparency log is checked${unlogged}`)
   if (spec.rfc3161timestamp && !spec.rfc3161timestamp.trustRootRef && spec.signatureFormat !== 'bundle')
     warnings.push(`${at}.rfc3161timestamp is empty, so no timestamp is checked`)
+  if (!['', 'legacy', 'bundle'].includes(spec.signatureFormat ?? ''))
+    warnings.push(`${at}.signatureFormat ${quoted(spec.signatureFormat ?? '')} is neither legacy nor bundle, so both are looked for`)
   const { check, trust } = compileCheck(spec, at, named, settings, mine, refuses, warnings)
   return {
     name: spec.name ?? '',

@@ -160,6 +160,9 @@ function compilePolicy(
   const authorities = (spec.authorities ?? []).map((a, i) =>
     compileAuthority(a, `spec.authorities[${i}]`, { key: undefined, caCert: undefined, ...named[i], outside }, settings, refuses, warnings),
   )
+  const passing = authorities.find(({ check }) => check.by === 'static' && check.action === 'pass')
+  if (passing && authorities.length > 1)
+    warnings.push(`authority ${passing.name} lets every image through, so the other authorities of the policy check nothing`)
   return {
     name: object.name,
     mode: spec.mode === 'warn' ? 'warn' : 'enforce',

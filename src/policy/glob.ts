@@ -131,17 +131,20 @@ export function whyDead(text: string): string | undefined {
   const [, host, path = ''] = /^([^/*]*)\/(.*)$/.exec(text) ?? []
   if (host !== undefined) {
     if (!host.includes('.') && !host.includes(':') && host !== 'localhost')
-      return `${never}: names begin with their registry; for Docker Hub write ${DOCKER_HUB}/${text}`
+      return `${never}: names begin with their registry; for Docker Hub write ${alive(`${DOCKER_HUB}/${text}`)}`
     const registry = canonicalHost(host)
     if (registry === undefined) return `${never}: ${host} is not a registry`
     const hasNamespace = registry !== DOCKER_HUB || path.includes('/') || path.includes('**')
     const meant = `${registry}/${hasNamespace ? '' : 'library/'}${path}`
-    if (registry !== host) return `${never}: that registry is always compared as ${registry}; write ${meant}`
-    if (!hasNamespace) return `${never}: names on Docker Hub have a namespace; write ${meant}`
+    if (registry !== host) return `${never}: that registry is always compared as ${registry}; write ${alive(meant)}`
+    if (!hasNamespace) return `${never}: names on Docker Hub have a namespace; write ${alive(meant)}`
   }
   if (fitsSomeName(pieces)) return undefined
   if (!text.includes('/') && !text.includes('**')) {
-    return `${never}: names begin with their registry; for Docker Hub's library write ${DOCKER_HUB}/library/${text}`
+    const isHost = /^[^*:]+\.[^*:]+\*?$/.test(text)
+    return isHost
+      ? `${never}: names begin with their registry and go on with a repository; write ${text.replace(/\*$/, '')}/**`
+      : `${never}: names begin with their registry; for Docker Hub's library write ${alive(`${DOCKER_HUB}/library/${text}`)}`
   }
   if (/[A-Z]/.test(text)) return `${never}: registries, repositories and digests are lower case`
   const [named = '', digest] = text.split('@', 2)
@@ -149,6 +152,12 @@ export function whyDead(text: string): string | undefined {
   if (untagged !== named) return `${never}: images are compared by digest, without their tag; write ${untagged}@${digest ?? '**'}`
   if (digest === undefined && fitsSomeName(piecesOf(`${text}@**`))) return `${never}: a name ends with its digest; write ${text}@**`
   return `${never}: names are written registry/repository@sha256:<64 lower-case digits>`
+}
+
+/** The glob, or without its tag and with any digest where only that makes a name fit it. */
+function alive(text: string): string {
+  const anyDigest = `${text.replace(/:[^/:@]*$/, '')}@**`
+  return !fitsSomeName(piecesOf(text)) && !text.includes('@') && fitsSomeName(piecesOf(anyDigest)) ? anyDigest : text
 }
 
 // A name as a machine: in the host, after a slash, in the repository, then so many characters into the digest.

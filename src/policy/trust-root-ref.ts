@@ -18,3 +18,10 @@ export function trustNamed(policies: ClusterObjects['policies']): TrustNamed {
   }
   return { trustRoots, sigstore }
 }
+
+/** The TrustRoots that a policy names and that are not there: `trustRootRef x not found`. Empty while nobody knows which are there. */
+export function missingTrustRoots(policy: object, { trustRoots, trustRootsIncomplete }: ClusterObjects): readonly string[] {
+  if (trustRootsIncomplete !== undefined) return []
+  const named = trustNamed(new Map([['', policy]])).trustRoots
+  return [...named].filter((name) => !trustRoots.has(name)).map((name) => `trustRootRef ${name} not found`)
+}

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { trustNamed } from '../../src/policy/trust-root-ref.ts'
+import { missingTrustRoots, trustNamed } from '../../src/policy/trust-root-ref.ts'
 
 const policies = (...specs: readonly unknown[]): ReadonlyMap<string, object> => new Map(specs.map((spec, i) => [`p${i}`, { spec }]))
 const named = (...specs: readonly unknown[]): readonly string[] => [...trustNamed(policies(...specs)).trustRoots]
@@ -40,3 +40,21 @@ for (const [authority, wanted] of [
     assert.equal(isSigstoreNamed({ authorities: [authority] }), wanted))
 
 test('without any policy, everything rests on it', () => assert.ok(isSigstoreNamed()))
+
+const naming = {
+  spec: { authorities: [{ keyless: { trustRootRef: 'a' }, ctlog: { trustRootRef: 'b' } }, { rfc3161timestamp: { trustRootRef: 'b' } }] },
+}
+const objects = (trustRootsIncomplete?: string): Parameters<typeof missingTrustRoots>[1] => ({
+  policies: new Map(),
+  policiesIncomplete: undefined,
+  secrets: new Map(),
+  configMaps: new Map(),
+  trustRoots: new Map([['a', {}]]),
+  trustRootsIncomplete,
+})
+
+test('of the TrustRoots that a policy names the missing ones are told, each once', () => {
+  assert.deepEqual(missingTrustRoots(naming, objects()), ['trustRootRef b not found'])
+})
+
+test('nothing is said while nobody knows which there are', () => assert.deepEqual(missingTrustRoots(naming, objects('no rights')), []))
