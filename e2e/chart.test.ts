@@ -307,6 +307,78 @@ test('values of the public chart mean the same here', { skip }, async () => {
   for (const { kind, metadata } of manifests) assert.equal(metadata.annotations?.['owner'], 'security', `${kind} ${metadata.name}`)
 })
 
+test('certificates of registries come as texts and from Secrets, beside the ConfigMap of the public chart', { skip }, async () => {
+  const bundle = { registryCaBundle: { name: 'ca-bundle-config', key: 'ca-bundle.crt' } }
+  const registryCaSecrets = [{ name: 'first-ca' }, { name: 'second-ca', key: 'ca.crt' }]
+  const given = (manifests: readonly Manifest[]) => containerOf(manifests).args.filter((argument) => argument.startsWith('--registry-ca='))
+  const manifests = await render({ webhook: { ...bundle, registryCas: ['first\npem\n', 'second'], registryCaSecrets } })
+  assert.deepEqual(one(manifests, 'ConfigMap', 'webhook-registry-cas').data, { '0.pem': 'first\npem\n', '1.pem': 'second' })
+  const { volumes } = podOf(manifests)
+  const mounted = new Map(
+    containerOf(manifests).volumeMounts.map(({ mountPath, name }) => [mountPath, volumes.find((v) => v.name === name)]),
+  )
+  assert.deepEqual(
+    given(manifests).map((argument) => argument.slice('--registry-ca='.length)),
+    [
+      '/var/run/sealgate/registry-ca/ca-bundle.crt',
+      '/var/run/sealgate/registry-cas',
+      '/var/run/sealgate/registry-ca-secrets/0',
+      '/var/run/sealgate/registry-ca-secrets/1/ca.crt',
+    ],
+  )
+  assert.deepEqual(mounted.get('/var/run/sealgate/registry-cas')?.configMap, { name: 'webhook-registry-cas' })
+  assert.deepEqual(mounted.get('/var/run/sealgate/registry-ca-secrets/0')?.secret, { secretName: 'first-ca' })
+  assert.deepEqual(mounted.get('/var/run/sealgate/registry-ca-secrets/1')?.secret, { secretName: 'second-ca' })
+  assert.deepEqual(given(await render()), [])
+})
+
+test('the Sigstore instance is the public one, one of one’s own, or nobody who is asked', { skip }, async () => {
+  const given = async (tuf: object): Promise<readonly string[]> =>
+    containerOf(await render({ webhook: { tuf } })).args.filter((argument) => /tuf/.test(argument))
+  assert.deepEqual(await given({}), [])
+  assert.deepEqual(await given({ enabled: false }), ['--disable-tuf'])
+  assert.deepEqual(await given({ mirror: 'https://mirror.example.com/tuf' }), ['--tuf-mirror=https://mirror.example.com/tuf'])
+  const own = { mirror: 'http://tuf.tuf-system.svc', root: '{\n "signed": {}\n}\n' }
+  assert.deepEqual(await given(own), ['--tuf-mirror=http://tuf.tuf-system.svc', '--tuf-root=/var/run/sealgate/tuf/root.json'])
+  const manifests = await render({ webhook: { tuf: own } })
+  assert.deepEqual(one(manifests, 'ConfigMap', 'webhook-tuf-root').data, { 'root.json': own.root })
+  const mount = containerOf(manifests).volumeMounts.find(({ mountPath }) => mountPath === '/var/run/sealgate/tuf')
+  assert.deepEqual(podOf(manifests).volumes.find(({ name }) => name === mount?.name)?.configMap, { name: 'webhook-tuf-root' })
+  for (const [tuf, said] of [
+    [{ root: '{}' }, /say where it is in webhook\.tuf\.mirror/],
+    [{ enabled: false, mirror: 'https://mirror.example.com' }, /webhook\.tuf\.enabled is false/],
+  ] as const)
+    assert.match((await template(helm, { values: { webhook: { tuf } } })).stderr, said)
+})
+
+test('what is read at the start only, when it is another, makes other Pods', { skip }, async () => {
+  const mark = async (webhook: object): Promise<string | undefined> =>
+    one(await render({ webhook }), 'Deployment').spec?.template?.metadata?.annotations?.['policy.sigstore.dev/trust']
+  assert.equal(await mark({}), undefined)
+  const marks = await Promise.all(
+    [
+      { registryCas: ['a'] },
+      { registryCas: ['b'] },
+      { tuf: { mirror: 'http://a', root: '1' } },
+      { tuf: { mirror: 'http://a', root: '2' } },
+    ].map(mark),
+  )
+  assert.equal(new Set(marks).size, 4)
+  assert.ok(!marks.includes(undefined))
+})
+
+test('a priority class that the cluster gives by quota alone has its quota', { skip }, async () => {
+  const priorityClassName = 'system-cluster-critical'
+  const quotas = async (webhook: object) => (await render({ webhook })).filter(({ kind }) => kind === 'ResourceQuota')
+  assert.deepEqual(await quotas({ priorityClassName }), [])
+  const [quota] = await quotas({ priorityClassName, podQuota: 6 })
+  assert.deepEqual(quota?.spec?.hard, { pods: '6' })
+  assert.deepEqual(quota?.spec?.scopeSelector, {
+    matchExpressions: [{ scopeName: 'PriorityClass', operator: 'In', values: [priorityClassName] }],
+  })
+  assert.match((await template(helm, { values: { webhook: { podQuota: '6' } } })).stderr, /name it in webhook\.priorityClassName/)
+})
+
 test('a value that does not exist is refused by its name', { skip }, async () => {
   for (const values of [{ webhook: { replicas: 3 } }, { failurePolicy: 'Ignore' }, { webhook: { failurePolicy: 'Sometimes' } }]) {
     const said = await template(helm, { values })
@@ -385,6 +457,10 @@ const everything = {
     matchConditions: [{ name: 'not-of-the-platform', expression: "!request.namespace.startsWith('openshift-')" }],
     hostNetwork: true,
     priorityClassName: 'system-cluster-critical',
+    podQuota: '6',
+    registryCas: ['pem'],
+    registryCaSecrets: [{ name: 'first-ca' }],
+    tuf: { mirror: 'http://tuf.tuf-system.svc', root: '{}' },
     runtimeClassName: 'gvisor',
     service: { ipFamilies: ['IPv6'] },
     envFrom: [{ secretRef: { name: 'cloud' } }],

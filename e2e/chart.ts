@@ -65,7 +65,7 @@ type Spec = {
   readonly selector?: object
   readonly ports?: readonly { readonly name: string; readonly port: number; readonly nodePort?: number }[]
   readonly replicas?: number
-  readonly template?: { readonly spec: Pod }
+  readonly template?: { readonly metadata?: { readonly annotations?: Readonly<Record<string, string>> }; readonly spec: Pod }
   readonly minAvailable?: number | string
   readonly maxUnavailable?: number | string
   readonly minReplicas?: number
@@ -73,6 +73,8 @@ type Spec = {
   readonly dnsNames?: readonly string[]
   readonly secretName?: string
   readonly issuerRef?: object
+  readonly hard?: object
+  readonly scopeSelector?: object
 }
 
 export type Pod = {

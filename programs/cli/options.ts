@@ -265,10 +265,10 @@ export const options = {
     commands: everywhere,
     help: 'speak plain http, with credentials, to this registry when it does not speak https',
   }),
-  registryCas: repeatable<string>(text('FILE'), {
+  registryCas: repeatable<string>(text('PATH'), {
     group: 'registries',
     commands: everywhere,
-    help: 'trust these certificates (PEM) of registries, besides those of the system',
+    help: 'trust the certificates (PEM) of registries in this file or folder, besides those of the system',
   }),
   tufMirror: option<URL>(repositoryUrl, undefined, {
     group: 'trust',

@@ -1,5 +1,6 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, readdir, stat } from 'node:fs/promises'
 import type { LookupFunction } from 'node:net'
+import { join } from 'node:path'
 import { LRUCache } from 'lru-cache'
 import type { Digest } from '../../image/digest.ts'
 import { hexOf, isDigest } from '../../image/digest.ts'
@@ -57,7 +58,7 @@ export async function registryOptions(
   settings: {
     readonly mirrors: readonly Mirror[]
     readonly insecureRegistries: readonly string[]
-    /** Paths of PEM files. */
+    /** Paths of PEM files, and of folders of them. */
     readonly registryCas: readonly string[]
   },
   environment: Readonly<Record<string, string | undefined>>,
@@ -65,14 +66,7 @@ export async function registryOptions(
 ): Promise<RegistryOptions> {
   const proxy = proxySettings(environment)
   if ('error' in proxy) throw new Error(proxy.error)
-  const named = await Promise.all(
-    settings.registryCas.map(async (path) => {
-      const found = certificatesIn(await readFile(path, 'latin1'))
-      if (found.length === 0 || !found.every(isCertificate))
-        throw new Error(`--registry-ca ${path}: no certificate in the file that can be read`)
-      return found
-    }),
-  )
+  const named = await Promise.all(settings.registryCas.map(certificatesAt))
   return {
     mirrors: settings.mirrors,
     insecureRegistries: settings.insecureRegistries,
@@ -81,6 +75,17 @@ export async function registryOptions(
     userAgent: 'sealgate',
     count: (outcome, host) => metrics.registryAsked(outcome, host),
   }
+}
+
+/** The certificates of a file, or of all files of a folder, such as a Secret that is mounted. Rejects where there are none, or broken ones. */
+async function certificatesAt(path: string): Promise<readonly string[]> {
+  // Kubernetes keeps the files of a volume in a folder whose name begins with a dot, and links to them.
+  const isFolder = (await stat(path)).isDirectory()
+  const files = isFolder ? (await readdir(path)).filter((name) => !name.startsWith('.')).map((name) => join(path, name)) : [path]
+  const found = (await Promise.all(files.map(async (file) => certificatesIn(await readFile(file, 'latin1'))))).flat()
+  if (found.length === 0 || !found.every(isCertificate))
+    throw new Error(`--registry-ca ${path}: no certificate in the ${isFolder ? 'folder' : 'file'} that can be read`)
+  return found
 }
 
 /**

@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict'
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { mintCertificates } from '../../../fakes/certificates.ts'
 import { OCI_INDEX, OCI_MANIFEST } from '../../../fakes/registry-content.ts'
 import { FakeRegistry } from '../../../fakes/registry.ts'
 import type { FakeRegistryOptions } from '../../../fakes/registry.ts'
@@ -266,6 +270,27 @@ test('the options of the command line become those of the client; a broken proxy
   await assert.rejects(registryOptions(settings, { HTTPS_PROXY: 'ftp://x' }, uncounted), /HTTPS_PROXY is not the URL of a proxy/)
   await assert.rejects(
     registryOptions({ ...settings, registryCas: ['package.json'] }, {}, uncounted),
-    /--registry-ca package\.json: no certificate/,
+    /--registry-ca package\.json: no certificate in the file/,
   )
+})
+
+test('certificates of registries come from files, and from folders as Kubernetes mounts them', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'registry-ca-'))
+  const [first, second] = await Promise.all(['first.example', 'second.example'].map((name) => mintCertificates([name])))
+  // A Secret with two entries, one of which is no certificate, and the links that a volume has.
+  await mkdir(join(folder, '..data'))
+  await writeFile(join(folder, '..data', 'ca.crt'), first?.ca ?? '')
+  await writeFile(join(folder, '..data', 'password'), 'something else')
+  for (const name of ['ca.crt', 'password']) await symlink(join('..data', name), join(folder, name))
+  await writeFile(join(folder, '.second.pem'), second?.ca ?? '')
+  const roots = async (...registryCas: readonly string[]): Promise<number> => {
+    const { ca } = await registryOptions({ mirrors: [], insecureRegistries: [], registryCas }, {}, uncounted)
+    return ca().filter((pem) => [first?.ca, second?.ca].some((one) => one?.trim() === pem.trim())).length
+  }
+  assert.equal(await roots(folder), 1)
+  assert.equal(await roots(folder, join(folder, '.second.pem')), 2)
+  await assert.rejects(roots(join(folder, '..data', 'password')), /no certificate in the file/)
+  await rm(join(folder, 'ca.crt'))
+  await assert.rejects(roots(folder), /no certificate in the folder/)
+  await rm(folder, { recursive: true })
 })
