@@ -32,7 +32,8 @@ SIGTERM lets requests under way finish; SIGINT ends at once.
 
   sealgate serve --manifests policies/
   sealgate serve --kubeconfig ~/.kube/config --port 9443 --log-level debug`,
-  'review': `Answers each AdmissionReview as the webhook would, on standard output, one JSON line a file; \`-\` is standard input.
+  'review': `Answers each AdmissionReview as the webhook would, on standard output; of several files, or of a folder's \`*.json\`,
+one JSON line each, with the answer or why there is none. \`-\` is standard input.
 Exit status: 0 when all are allowed, 1 when one is denied, 2 when one could not be asked.
 
   sealgate review --manifests policies/ review.json

@@ -15,9 +15,10 @@ const ALLOWED = 0
 const DENIED = 1
 const NOT_ASKED = 2
 
-type Asked = { readonly name: string; readonly bytes: Buffer }
+/** What stands in a file, or why it cannot be asked about. */
+type Asked = { readonly name: string; readonly bytes: Buffer } | { readonly name: string; readonly problem: string }
 
-/** `sealgate review`: answers AdmissionReviews from files as the webhook would. One file: the answer; several, or a folder: one JSON line a file. */
+/** `sealgate review`: answers AdmissionReviews from files as the webhook would. One file: the answer; several, or a folder: one JSON line a file, with its answer or why there is none. */
 export async function review(settings: Settings, files: readonly string[]): Promise<number> {
   if (files.length === 0) return say('review needs a FILE with an AdmissionReview, or - for standard input')
   try {
@@ -36,11 +37,18 @@ async function answerAll({ snapshot, around, registrar }: Offline, path: string,
   const asked = await read(files)
   const many = asked.length > 1 || (await isFolder(files[0] ?? ''))
   let status = ALLOWED
-  for (const { name, bytes } of asked) {
-    const { status: http, body, about } = await answer(bytes, { at: performance.now() + BUDGET })
-    if (http !== 200) process.stderr.write(`sealgate review: ${name}: ${body}\n`)
-    else process.stdout.write(many ? `{"file":${JSON.stringify(name)},"answer":${body}}\n` : `${body}\n`)
-    status = Math.max(status, http !== 200 ? NOT_ASKED : about?.allowed ? ALLOWED : DENIED)
+  for (const file of asked) {
+    const { name } = file
+    const unread = { status: 0, body: 'problem' in file ? file.problem : '', about: undefined }
+    const { status: http, body, about } = 'bytes' in file ? await answer(file.bytes, { at: performance.now() + BUDGET }) : unread
+    if (http === 200) {
+      process.stdout.write(many ? `{"file":${JSON.stringify(name)},"answer":${body}}\n` : `${body}\n`)
+      status = Math.max(status, about?.allowed ? ALLOWED : DENIED)
+    } else {
+      process.stderr.write(`sealgate review: ${name}: ${body.trimEnd()}\n`)
+      if (many) process.stdout.write(`${JSON.stringify({ file: name, error: body.trimEnd() })}\n`)
+      status = NOT_ASKED
+    }
   }
   return status
 }
@@ -54,17 +62,25 @@ async function read(files: readonly string[]): Promise<Asked[]> {
   const asked: Asked[] = []
   for (const file of files) {
     if (file === '-') asked.push({ name: '-', bytes: await fromStandardInput() })
-    else if (await isFolder(file))
-      for (const name of (await readdir(file)).filter((n) => n.endsWith('.json')).toSorted()) asked.push(await fromFile(join(file, name)))
-    else asked.push(await fromFile(file))
+    else if (await isFolder(file)) {
+      const names = (await readdir(file)).filter((n) => n.endsWith('.json')).toSorted()
+      // Nothing that was asked is no «allowed».
+      if (names.length === 0) throw new Error(`${file}: the folder has no file whose name ends with .json`)
+      for (const name of names) asked.push(await fromFile(join(file, name)))
+    } else asked.push(await fromFile(file))
   }
   return asked
 }
 
 async function fromFile(file: string): Promise<Asked> {
-  const { size } = await stat(file)
-  if (size > MAX_REVIEW_BYTES) throw new Error(`${file}: ${size} bytes, and a review has at most ${MAX_REVIEW_BYTES}`)
-  return { name: file, bytes: await readFile(file) }
+  try {
+    const { size } = await stat(file)
+    if (size > MAX_REVIEW_BYTES) return { name: file, problem: `${size} bytes, and a review has at most ${MAX_REVIEW_BYTES}` }
+    return { name: file, bytes: await readFile(file) }
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    return { name: file, problem: code === 'ENOENT' ? 'no such file' : message }
+  }
 }
 
 async function fromStandardInput(): Promise<Buffer> {
@@ -79,5 +95,7 @@ async function fromStandardInput(): Promise<Buffer> {
 }
 
 async function isFolder(file: string): Promise<boolean> {
-  return file !== '-' && (await stat(file)).isDirectory()
+  if (file === '-') return false
+  const found = await stat(file).catch(() => undefined)
+  return found?.isDirectory() === true
 }

@@ -18,6 +18,8 @@ let folder: string
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sealgate-review-'))
   await mkdir(join(folder, 'reviews'))
+  await mkdir(join(folder, 'empty'))
+  await writeFile(join(folder, 'empty', 'review.yaml'), 'a: 1')
   await writeFile(join(folder, 'pass.yaml'), policy('pass'))
   await writeFile(join(folder, 'fail.yaml'), policy('fail').replace('name: p', 'name: q'))
   await writeFile(join(folder, 'reviews', 'a-pass.json'), review('registry.example/pass/app'))
@@ -86,8 +88,28 @@ test('of several files, or a folder, each is a line that names its file', async 
   assert.equal(status, 1)
 })
 
+test('of several files those that cannot be asked are a line each too, and the others are answered all the same', async () => {
+  const { status, out, err } = await run([...manifests, 'reviews', 'no-review.json', 'nowhere.json'])
+  const lines = out
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { file: string; answer?: object; error?: string })
+  assert.deepEqual(
+    lines.map((l) => [l.file, l.answer !== undefined, l.error === undefined ? '' : l.error.slice(0, 22)]),
+    [
+      ['reviews/a-pass.json', true, ''],
+      ['reviews/b-fail.json', true, ''],
+      ['no-review.json', false, 'could not decode body:'],
+      ['nowhere.json', false, 'no such file'],
+    ],
+  )
+  assert.equal(status, 2)
+  assert.match(err, /^sealgate review: no-review\.json: could not decode body:.*\n+sealgate review: nowhere\.json: no such file$/m)
+})
+
 for (const [name, args, said] of [
   ['no file', [...manifests], /FILE/],
+  ['a folder without reviews', [...manifests, 'empty'], /empty: the folder has no file whose name ends with \.json$/m],
   ['a file that is missing', [...manifests, 'nowhere.json'], /nowhere\.json/],
   ['a file that is no review', [...manifests, 'no-review.json'], /no-review\.json/],
   ['manifests that cannot be read', ['--manifests', 'broken.yaml', 'reviews/a-pass.json'], /broken\.yaml/],
