@@ -28,7 +28,7 @@ class Misasked extends Error {}
 /**
  * `sealgate verify-bundle`: whether a Sigstore bundle signs an artifact. Options and exit status are those of the protocol by which clients of
  * Sigstore are compared (sigstore-conformance). Asked for are a certificate with its timestamps of certificate transparency, or a key, and an entry
- * of a transparency log, all of one trusted root.
+ * of a transparency log, all of one trusted root; of a key none, where the root that is given names no log.
  */
 export async function verifyBundle(settings: Settings, files: readonly string[]): Promise<number> {
   try {
@@ -56,28 +56,33 @@ export async function verifyBundle(settings: Settings, files: readonly string[])
   }
 }
 
-function whyContradictory({ key, certificateIdentity, certificateOidcIssuer, trustedRoot, staging }: Settings): void {
+function whyContradictory({ key, certificateIdentity, certificateOidcIssuer }: Settings): void {
   const isKeyless = certificateIdentity !== undefined || certificateOidcIssuer !== undefined
   if (key !== undefined && isKeyless) throw new Misasked('--key and --certificate-identity exclude each other: one of them signed')
   if (key === undefined && !isKeyless)
     throw new Misasked('who signed? --certificate-identity with --certificate-oidc-issuer, or --key FILE')
   if (isKeyless && certificateIdentity === undefined) throw new Misasked('--certificate-oidc-issuer needs --certificate-identity')
   if (isKeyless && certificateOidcIssuer === undefined) throw new Misasked('--certificate-identity needs --certificate-oidc-issuer')
-  if (trustedRoot !== undefined && staging) throw new Misasked('--trusted-root and --staging exclude each other')
 }
 
-async function trustOf({ trustedRoot, staging }: Settings): Promise<TrustMaterial> {
+/** A root that is given counts, beside `--staging` too: so the protocol asks. A key may be all that is believed. */
+async function trustOf({ trustedRoot, staging, key }: Settings): Promise<TrustMaterial> {
   if (trustedRoot === undefined) return staging ? stagingRoot() : publicRoot()
-  const root = readTrustedRoot(await textOf(trustedRoot), trustedRoot)
+  const root = readTrustedRoot(await textOf(trustedRoot), trustedRoot, { mayBeEmpty: key !== undefined })
   if (!root.ok) throw new Misasked(sentenceOf(root.reason))
   return root.value
 }
 
 async function termsOf(settings: Settings, trust: TrustMaterial): Promise<Terms> {
+  const { transparencyLogs: keys, timestampAuthorities: authorities } = trust
   return {
     signer: await signerOf(settings, trust),
-    log: { keys: trust.transparencyLogs, search: undefined, authorities: trust.timestampAuthorities },
-    time: { authorities: trust.timestampAuthorities, isRequired: false },
+    // One that had to be left out is named all the same.
+    log:
+      settings.key !== undefined && keys.length === 0 && (trust.warnings ?? []).length === 0
+        ? 'ignored'
+        : { keys, search: undefined, authorities },
+    time: authorities.length === 0 ? 'ignored' : { authorities, isRequired: false },
     hash: '', // nothing is remembered
   }
 }

@@ -34,14 +34,14 @@ class Malformed extends Error {}
  * key, and the key id of a checkpoint is computed from key and origin. Certificates with equal subject and issuer are roots, others are
  * intermediates (specification 7.1.2); a chain without a root may end in the root of another one. A log whose `keyDetails` name an
  * algorithm that nothing here verifies is left out and stands in `warnings`. Unknown fields are left unread. At most 1 MiB, 64 instances
- * of a kind, 16 certificates in a chain. Answers `trust-root-unreadable` with the path of the field; never throws.
+ * of a kind, 16 certificates in a chain. One that names nobody is unreadable too, unless it `mayBeEmpty`. Answers `trust-root-unreadable` with the path of the field; never throws.
  */
-export function readTrustedRoot(bytes: Uint8Array | string, name: string): Read<TrustMaterial> {
+export function readTrustedRoot(bytes: Uint8Array | string, name: string, { mayBeEmpty = false } = {}): Read<TrustMaterial> {
   const unreadable = (detail: string): Read<never> => ({ ok: false, reason: { code: 'trust-root-unreadable', name, detail } })
   const json = readJson(Buffer.from(bytes), { bytes: MAX_TRUSTED_ROOT_BYTES, depth: MAX_DEPTH, values: MAX_VALUES })
   if (!json.ok) return unreadable(json.detail)
   try {
-    return { ok: true, value: materialIn(json.value, name) }
+    return { ok: true, value: materialIn(json.value, name, mayBeEmpty) }
   } catch (error) {
     if (error instanceof Malformed) return unreadable(error.message)
     throw error
@@ -65,7 +65,7 @@ export function trustMaterial(material: Omit<TrustMaterial, 'hash'>): TrustMater
   return { ...material, hash: createHash('sha256').update(content).digest('hex') }
 }
 
-function materialIn(document: Json, name: string): TrustMaterial {
+function materialIn(document: Json, name: string, mayBeEmpty: boolean): TrustMaterial {
   const root = object(document, 'the document')
   const mediaType = root['mediaType']
   if (typeof mediaType !== 'string' || !MEDIA_TYPES.includes(mediaType))
@@ -88,7 +88,7 @@ function materialIn(document: Json, name: string): TrustMaterial {
     material.transparencyLogs,
     material.timestampAuthorities,
   ].every((instances) => instances.length === 0)
-  if (isEmpty && warnings.length === 0) throw new Malformed('it names no authority and no log')
+  if (isEmpty && warnings.length === 0 && !mayBeEmpty) throw new Malformed('it names no authority and no log')
   return trustMaterial(material)
 }
 

@@ -98,6 +98,30 @@ describe('what does not stand is exit status 1, with the reason and what to do o
   })
 })
 
+test('beside --staging the root that is given counts, as the protocol has it', async () => {
+  assert.equal((await run('--staging', '--bundle', 'bundle', ...WHO, ...BY_ROOT, 'file')).status, 0)
+})
+
+test('with a root that names no log a signature by the key suffices, and one by a certificate never does', async () => {
+  put('empty', { mediaType: 'application/vnd.dev.sigstore.trustedroot+json;version=0.1' })
+  put('unlogged', blob({ signer, log: 'none', timestamp: true }))
+  const byKey = async (bundle: string, root: string, ...more: readonly string[]) =>
+    (await run('--bundle', bundle, '--key', 'key', '--trusted-root', root, ...more, 'file')).status
+  assert.deepEqual([await byKey('unlogged', 'empty'), await byKey('by-key', 'empty')], [0, 0])
+  assert.equal(await byKey('unlogged', 'root'), 1, 'this one names a log')
+  put('forged', blob({ signer: makeSigner(), log: 'none' }))
+  assert.equal(await byKey('forged', 'empty'), 1)
+  assert.equal((await run('--bundle', 'unlogged', '--key', 'key', 'file')).status, 1, 'so does the public one')
+  const publicKey = { rawBytes: 'AAAA', keyDetails: 'LMS_SHA256', validFor: { start: '2025-01-01T00:00:00Z' } }
+  put('unsupported', {
+    mediaType: 'application/vnd.dev.sigstore.trustedroot+json;version=0.1',
+    tlogs: [{ baseUrl: 'https://log.example', publicKey }],
+  })
+  assert.equal(await byKey('unlogged', 'unsupported'), 1, 'it names a log whose key cannot be used')
+  const { status, err } = await run('--bundle', 'bundle', ...WHO, '--trusted-root', 'empty', 'file')
+  assert.deepEqual([status, /names no authority and no log/.test(err)], [2, true])
+})
+
 test('with --json what is found is one object, and so is the reason', async () => {
   const verified = await run('--bundle', 'statement', ...WHO, ...BY_ROOT, '--json', 'file')
   const { signer: by, ...rest } = JSON.parse(verified.out) as { signer: { subjects: string[] } }
@@ -131,7 +155,6 @@ describe('what cannot be asked is exit status 2, with the reason on standard err
     ['an identity without an issuer', ['--bundle', 'bundle', ...WHO.slice(0, 2), 'file'], /needs --certificate-oidc-issuer/],
     ['an issuer without an identity', ['--bundle', 'bundle', ...WHO.slice(2), 'file'], /needs --certificate-identity/],
     ['a key and an identity', [...asked, '--key', 'key', 'file'], /exclude each other/],
-    ['two roots', [...asked, '--staging', 'file'], /exclude each other/],
     ['a bundle that is missing', ['--bundle', 'nowhere', ...WHO, 'file'], /nowhere: no such file/],
     ['a file that is missing', [...asked, 'nowhere'], /nowhere: no such file/],
     ['a digest that is none', [...asked, 'sha256:123'], /sha256:123: no such file/],
