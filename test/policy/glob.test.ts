@@ -38,6 +38,11 @@ for (const [image, glob, matches] of [
   ['myuser/myapp', 'myuser/myapp*', true],
   ['myuser/myapp', 'myuser/myapp**', true],
   ['ghcr.io/foo/bar', 'ghcr.io/*/*', true],
+  // What the documentation has for everything below a registry.
+  ['registry.com/project/web', 'registry.com/**/*', true],
+  ['registry.com/project/deep/web', 'registry.com/**/*', true],
+  ['registry.com/web', 'registry.com/**/*', false],
+  ['registry.com/project/deep/web', 'registry.com/*/*', false],
   ['ghcr.io/foo/bar', 'ghcr.io/**', true],
   ['ghcr.io/foo', 'ghcr.io/*/*', false],
   ['ghcr.io/foo', 'ghcr.io/**', true],
