@@ -1,4 +1,4 @@
-import { isIP } from 'node:net'
+import { canonicalHost } from '../../src/image/reference.ts'
 import { readDuration } from './duration.ts'
 
 /** What reading the text of one option or environment variable gave. `text` says what is wrong and what was wanted. */
@@ -91,13 +91,10 @@ export const instant: Value<Date> = {
   },
 }
 
-/** `host`, `host:port`, `1.2.3.4:port`, `[::1]:port`; no scheme, no path. */
+/** `host`, `host:port`, `1.2.3.4:port`, `[::1]:port`; no scheme, no path. In the one spelling that references are read in: `docker.io` is `index.docker.io`. */
 function readHost(given: string): Taken<string> {
-  const found = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::([0-9]{1,5}))?$/.exec(given)
-  const name = found?.[1] ?? ''
-  if (!found || (name.startsWith('[') && isIP(name.slice(1, -1)) !== 6))
-    return wrong(`must be a registry's host or host:port, without scheme and path: ${quoted(given)}`)
-  return right(given.toLowerCase())
+  const host = canonicalHost(given)
+  return host === undefined ? wrong(`must be a registry's host or host:port, without scheme and path: ${quoted(given)}`) : right(host)
 }
 
 /** As Go's `strconv.ParseBool`. */

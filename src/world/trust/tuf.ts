@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { TargetFile, Updater } from 'tuf-js'
 import type { Json, JsonObject } from '../../image/json.ts'
 import { isJsonObject, readJson } from '../../image/json.ts'
+import { canonicalHost } from '../../image/reference.ts'
 import type { TrustMaterial } from '../../trust/material.ts'
 import type { TufRepository } from '../../trust/trust-root.ts'
 import { whyUnreadable } from '../../trust/trust-root.ts'
@@ -232,7 +233,7 @@ async function openMirror(mirror: TufMirror): Promise<Opened> {
     const { url, mirrors, transport } = mirror
     const path = url.pathname.replace(/\/+$/, '')
     const base = `${url.origin}${path}`
-    const asked = mirrors.find(({ host }) => host === url.host)?.url.replace(/\/+$/, '') ?? url.origin
+    const asked = mirrors.find(({ host }) => host === (canonicalHost(url.host) ?? url.host))?.url.replace(/\/+$/, '') ?? url.origin
     return {
       ok: true,
       base,

@@ -122,10 +122,12 @@ test('a host that is mirrored is asked at its mirror, below the path of both, an
   const server = await serve(repository)
   const root = files.find(([name]) => name === '1.root.json')?.[1] ?? Buffer.alloc(0)
   const tuf = { root, target: 'trusted_root.json', targets: 'targets' }
-  const mirrors = [{ host: 'tuf.example', url: `${server.url}/hosts/tuf`, credentials: false }]
+  // As the command line reads hosts: a lone label is spelt with its port.
+  const mirrors = ['tuf.example', 'tuf:443'].map((host) => ({ host, url: `${server.url}/hosts/tuf`, credentials: false }))
   const at = (url: string): Promise<Refreshed> =>
     refreshFromTuf('ours', tuf, { from: 'remote', url: new URL(url), transport, mirrors }, undefined, AbortSignal.timeout(10_000))
   assert.equal((await got(at('https://tuf.example/v1/'))).material.hash, hash)
+  assert.equal((await got(at('https://tuf/v1/'))).material.hash, hash)
   assert.match(await why(at('https://tuf.example/v2')), /GET https:\/\/tuf\.example\/v2\/timestamp\.json: .*404/)
 })
 
