@@ -1,3 +1,4 @@
+import { isObject } from '../../../src/policy/shape.ts'
 import type { ApiObject } from '../../../src/world/cluster/change.ts'
 import type { Finding } from './finding.ts'
 import { note, ok, unknown, warning, wrong } from './finding.ts'
@@ -17,6 +18,7 @@ export type Right = {
 }
 
 type Names = {
+  readonly systemNamespace: string
   readonly webhookName: string
   readonly mutatingWebhookName: string
   readonly validatingWebhookName: string
@@ -26,17 +28,19 @@ type Names = {
 const POLICIES = 'policy.sigstore.dev'
 
 /** All that deploy/manifests/rbac.yaml grants, and that something is done with. */
-export function rightsOf({ webhookName, mutatingWebhookName, validatingWebhookName }: Names): readonly Right[] {
+export function rightsOf({ systemNamespace, webhookName, mutatingWebhookName, validatingWebhookName }: Names): readonly Right[] {
   const all = (verbs: readonly string[], right: Omit<Right, 'verb'>): readonly Right[] => verbs.map((verb) => ({ verb, ...right }))
   const watched = ['list', 'watch'] as const
-  const configuration = (resource: string, name: string): readonly Right[] =>
-    all(['get', 'update'], {
-      group: 'admissionregistration.k8s.io',
+  const kept = (group: string, resource: string, name: string): readonly Right[] =>
+    all(['get', ...watched, 'update'], {
+      group,
       resource,
       name,
       without: 'API servers are not told of a new certificate authority',
       isNeeded: false,
     })
+  const configuration = (resource: string, name: string): readonly Right[] => kept('admissionregistration.k8s.io', resource, name)
+  const finalizers = 'objects with finalizers of the sigstore policy controller cannot be deleted'
   return [
     ...all(watched, {
       group: POLICIES,
@@ -61,18 +65,24 @@ export function rightsOf({ webhookName, mutatingWebhookName, validatingWebhookNa
     }),
     ...all(['patch'], { group: POLICIES, resource: 'clusterimagepolicies/status', without: 'policies show no status', isNeeded: false }),
     ...all(['patch'], { group: POLICIES, resource: 'trustroots/status', without: 'TrustRoots show no status', isNeeded: false }),
-    ...all(['patch'], {
-      group: POLICIES,
-      resource: 'clusterimagepolicies',
-      without: 'policies with finalizers of the sigstore policy controller cannot be deleted',
-      isNeeded: false,
-    }),
-    ...all(['create'], { group: '', resource: 'events', without: 'there are no Events', isNeeded: false }),
+    ...all(['get'], { group: POLICIES, resource: 'clusterimagepolicies', without: 'policies show no status', isNeeded: false }),
+    ...all(['get'], { group: POLICIES, resource: 'trustroots', without: 'TrustRoots show no status', isNeeded: false }),
+    ...all(['patch'], { group: POLICIES, resource: 'clusterimagepolicies', without: finalizers, isNeeded: false }),
+    ...all(['patch'], { group: POLICIES, resource: 'trustroots', without: finalizers, isNeeded: false }),
+    ...all(['create', 'patch'], { group: '', resource: 'events', without: 'there are no Events, or none is counted', isNeeded: false }),
     ...all(['create'], {
       group: 'coordination.k8s.io',
       resource: 'leases',
       own: true,
       without: 'no replica becomes the one that writes',
+      isNeeded: false,
+    }),
+    ...all(['get', 'update', 'delete'], {
+      group: 'coordination.k8s.io',
+      resource: 'leases',
+      name: 'sealgate-webhook',
+      own: true,
+      without: 'no replica stays the one that writes, or gives it up at once',
       isNeeded: false,
     }),
     ...all(['create'], {
@@ -82,7 +92,7 @@ export function rightsOf({ webhookName, mutatingWebhookName, validatingWebhookNa
       without: 'a serving certificate that was deleted is not made anew',
       isNeeded: false,
     }),
-    ...all(['update'], {
+    ...all(['get', 'update'], {
       group: '',
       resource: 'secrets',
       name: 'webhook-certs',
@@ -94,14 +104,30 @@ export function rightsOf({ webhookName, mutatingWebhookName, validatingWebhookNa
     ...configuration('validatingwebhookconfigurations', webhookName),
     ...configuration('mutatingwebhookconfigurations', mutatingWebhookName),
     ...configuration('validatingwebhookconfigurations', validatingWebhookName),
+    ...kept('apiextensions.k8s.io', 'customresourcedefinitions', 'clusterimagepolicies.policy.sigstore.dev'),
+    ...all(['get'], {
+      group: '',
+      resource: 'namespaces',
+      name: systemNamespace,
+      without: 'configurations do not go with it',
+      isNeeded: false,
+    }),
+    ...all(['update'], {
+      group: '',
+      resource: 'namespaces/finalizers',
+      name: systemNamespace,
+      without: 'configurations may not belong to it where the API server enforces OwnerReferencesPermissionEnforcement',
+      isNeeded: false,
+    }),
   ]
 }
 
 /** What the ServiceAccount of the controller may do; where that may not be asked, what the caller may. */
 export const rights = ofCluster('rights', async (reader, { settings }) => {
   const { systemNamespace } = settings
-  const account = await accountOf(reader, systemNamespace)
-  const needed = rightsOf(settings)
+  const deployment = await deploymentOf(reader, systemNamespace)
+  const account = accountOf(deployment, systemNamespace)
+  const needed = rightsOf(settings).filter((right) => !isIdle(right, deployment))
   const first = await reviewed(reader, needed[0] as Right, systemNamespace, account)
   const who = first === undefined ? undefined : account
   const answers = await Promise.all(needed.map(async (right) => ({ right, may: await reviewed(reader, right, systemNamespace, who) })))
@@ -126,18 +152,34 @@ function lacking({ verb, group, resource, name, own, without, isNeeded }: Right,
   return isNeeded ? wrong(what, mend) : warning(what, mend)
 }
 
-/** `system:serviceaccount:NAMESPACE:NAME`, as the Deployment of the controller names it. */
-async function accountOf(reader: Reader, namespace: string): Promise<string> {
+async function deploymentOf(reader: Reader, namespace: string): Promise<ApiObject | undefined> {
   const deployments = await reader.all(`/apis/apps/v1/namespaces/${namespace}/deployments`)
-  const name = deployments.ok
-    ? deployments.value
-        .filter((d) => labelOf(d, 'role') === 'webhook' || nameOf(d) === 'webhook')
-        // While a cluster changes over there are two.
-        .toSorted((a, b) => Number(labelOf(b, NAME) === 'sealgate') - Number(labelOf(a, NAME) === 'sealgate'))
-        .map((d) => textAt(d, 'spec', 'template', 'spec', 'serviceAccountName'))
-        .find((account) => account !== '')
-    : undefined
-  return `system:serviceaccount:${namespace}:${name ?? 'webhook'}`
+  if (!deployments.ok) return undefined
+  return (
+    deployments.value
+      .filter((d) => labelOf(d, 'role') === 'webhook' || nameOf(d) === 'webhook')
+      // While a cluster changes over there are two.
+      .toSorted((a, b) => Number(labelOf(b, NAME) === 'sealgate') - Number(labelOf(a, NAME) === 'sealgate'))[0]
+  )
+}
+
+/** `system:serviceaccount:NAMESPACE:NAME`, as the Deployment of the controller names it. */
+function accountOf(deployment: ApiObject | undefined, namespace: string): string {
+  const name = deployment ? textAt(deployment, 'spec', 'template', 'spec', 'serviceAccountName') : ''
+  return `system:serviceaccount:${namespace}:${name === '' ? 'webhook' : name}`
+}
+
+/** Whether nothing is done with a right by how the controller was started: one that writes nothing, or whose certificate comes from files. */
+function isIdle({ isNeeded, group, resource, name, verb, own }: Right, deployment: ApiObject | undefined): boolean {
+  const containers = deployment ? at(deployment, 'spec', 'template', 'spec', 'containers') : undefined
+  const options = (Array.isArray(containers) ? (containers as unknown[]) : []).flatMap((container) => {
+    const args = isObject(container) ? container['args'] : undefined
+    return Array.isArray(args) ? (args as unknown[]) : []
+  })
+  const has = (option: string): boolean => options.some((o) => o === option || (typeof o === 'string' && o.startsWith(`${option}=`)))
+  if (has('--read-only') && !isNeeded) return true
+  const isOfCertificate = group === '' && resource === 'secrets' && own === true && (name !== undefined || verb === 'create')
+  return has('--tls-cert') && isOfCertificate
 }
 
 const NAME = 'app.kubernetes.io/name'

@@ -6,6 +6,7 @@ import { rights, rightsOf } from '../../../../programs/cli/checks/rights.ts'
 import { ward } from './ward.ts'
 
 const names = {
+  systemNamespace: 'cosign-system',
   webhookName: 'policy.sigstore.dev',
   mutatingWebhookName: 'defaulting.clusterimagepolicy.sigstore.dev',
   validatingWebhookName: 'validating.clusterimagepolicy.sigstore.dev',
@@ -25,6 +26,19 @@ test('the ServiceAccount is the one that the Deployment names', async (t) => {
   ok((await one.found(rights))[0]?.includes('system:serviceaccount:cosign-system:mine may do all'))
 })
 
+for (const [title, option, idle] of [
+  ['whose certificate comes from files', '--tls-cert=/var/run/sealgate/tls/tls.crt', 3],
+  ['that writes nothing', '--read-only', rightsOf(names).filter(({ isNeeded }) => !isNeeded).length],
+] as const) {
+  test(`a controller ${title} is not asked for rights that it does nothing with`, async (t) => {
+    const one = await ward(t)
+    const spec = { template: { spec: { containers: [{ args: ['serve', option] }] } } }
+    one.cluster.store.put({ kind: 'Deployment', metadata: { name: 'webhook', namespace: 'cosign-system' }, spec })
+    one.cluster.deny('update', 'secrets')
+    deepEqual(await one.found(rights), [`ok: ${ACCOUNT} may do all ${rightsOf(names).length - idle} things that are needed`])
+  })
+}
+
 test('a right that is missing is wrong where nothing is judged without it, else a warning', async (t) => {
   const one = await ward(t)
   one.cluster.deny('watch', 'clusterimagepolicies')
@@ -43,7 +57,7 @@ test('who may not ask for others asks for itself, and says so', async (t) => {
   ok(second?.startsWith('ok: the user of this kubeconfig may do all'))
 })
 
-test('what is asked for is what deploy/manifests grants', () => {
+test('what is asked for is what deploy/manifests grants, and nothing more is granted', () => {
   type Rule = { apiGroups: string[]; resources: string[]; verbs: string[]; resourceNames?: string[] }
   const granted = parseAllDocuments(readFileSync(new URL('../../../../deploy/manifests/rbac.yaml', import.meta.url), 'utf8')).flatMap(
     (d) => {
@@ -51,15 +65,16 @@ test('what is asked for is what deploy/manifests grants', () => {
       return rules.map((rule) => ({ kind, ...rule }))
     },
   )
-  for (const { verb, group, resource, name, own } of rightsOf(names)) {
-    const isGranted = granted.some(
-      (rule) =>
-        (own || rule.kind === 'ClusterRole') &&
-        rule.apiGroups.includes(group) &&
-        rule.resources.includes(resource) &&
-        rule.verbs.includes(verb) &&
-        (rule.resourceNames === undefined || (name !== undefined && rule.resourceNames.includes(name))),
-    )
-    ok(isGranted, `${verb} ${resource} ${name ?? ''}`)
-  }
+  const key = (...parts: readonly (string | undefined)[]): string => parts.map((part) => part ?? '*').join(' ')
+  const asked = rightsOf(names).map(({ verb, group, resource, name, own }) =>
+    key(own ? 'Role' : 'ClusterRole', verb, group === '' ? 'core' : group, resource, name),
+  )
+  const given = granted.flatMap(({ kind, apiGroups, resources, verbs, resourceNames = [undefined] }) =>
+    apiGroups.flatMap((group) =>
+      resources.flatMap((resource) =>
+        verbs.flatMap((verb) => resourceNames.map((name) => key(kind, verb, group === '' ? 'core' : group, resource, name))),
+      ),
+    ),
+  )
+  deepEqual(given.toSorted(), asked.toSorted())
 })
