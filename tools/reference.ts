@@ -77,15 +77,15 @@ This page is made from \`src/policy/settings.ts\` by \`npm run generate\`.
 `
 }
 
-const METRIC = /new (Counter|Gauge|Histogram)\(\{\s*name: '([^']+)',\s*help: '([^']+)',(?:\s*labelNames: \[([^\]]*)\],)?/g
+const METRIC = /new (Counter|Gauge|Histogram)\(\{\s*name: '([^']+)',\s*help: (?:'([^']+)'|"([^"]+)"),(?:\s*labelNames: \[([^\]]*)\],)?/g
 
 /** `docs/reference/metrics.md`, from the source that registers them. */
 export function metricsPage(source: string): string {
-  const rows = [...source.matchAll(METRIC)].map(([, type = '', name = '', help = '', labels = '']) => [
+  const rows = [...source.matchAll(METRIC)].map(([, type = '', name = '', help, quoted = '', labels = '']) => [
     `\`${name}\``,
     type.toLowerCase(),
     labels.replaceAll("'", '').replaceAll(/\w+/g, '`$&`'),
-    help,
+    help ?? quoted,
   ])
   return `# Metrics
 

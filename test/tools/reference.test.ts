@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { settingRows } from '../../src/policy/settings.ts'
 import { catalogue } from '../../src/verdict/reason.ts'
@@ -20,6 +21,13 @@ test('a metric is shown with its type and labels', () => {
   const source =
     "new Counter({\n  name: 'a_total',\n  help: 'Things',\n  labelNames: ['path', 'kind'],\n  registers,\n})\nnew Gauge({ name: 'b', help: 'One', registers })"
   assert.ok(metricsPage(source).includes('| `a_total` | counter | `path`, `kind` | Things |\n| `b` | gauge |  | One |\n'))
+})
+
+test('every metric that is registered is on the page', () => {
+  const source = readFileSync(new URL('../../programs/webhook/prometheus.ts', import.meta.url), 'utf8')
+  const names = [...source.matchAll(/name: '(sealgate_\w+)'/g)].map(([, name]) => name)
+  assert.ok(names.length > 20)
+  for (const name of names) assert.ok(metricsPage(source).includes(`| \`${name}\` |`), name)
 })
 
 test('a bound is shown with the reason beside or above it', () => {
