@@ -25,7 +25,7 @@ test('a metric is shown with its type and labels', () => {
 
 test('every metric that is registered is on the page', () => {
   const source = readFileSync(new URL('../../programs/webhook/prometheus.ts', import.meta.url), 'utf8')
-  const names = [...source.matchAll(/name: '(sealgate_\w+)'/g)].map(([, name]) => name)
+  const names = [...source.matchAll(/name: '(sealgate_\w+)'/g)].map(([, name = '']) => name)
   assert.ok(names.length > 20)
   for (const name of names) assert.ok(metricsPage(source).includes(`| \`${name}\` |`), name)
 })

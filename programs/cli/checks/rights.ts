@@ -1,9 +1,9 @@
-import { isObject } from '../../../src/policy/shape.ts'
 import type { ApiObject } from '../../../src/world/cluster/change.ts'
+import { deploymentIn, optionOf } from './deployment.ts'
 import type { Finding } from './finding.ts'
 import { note, ok, unknown, warning, wrong } from './finding.ts'
 import type { Reader } from './patient.ts'
-import { at, nameOf, ofCluster, textAt } from './patient.ts'
+import { at, ofCluster, textAt } from './patient.ts'
 
 /** A right that the controller needs. `own`: in its own namespace only; `without`: what does not work where it is missing. */
 export type Right = {
@@ -125,7 +125,8 @@ export function rightsOf({ systemNamespace, webhookName, mutatingWebhookName, va
 /** What the ServiceAccount of the controller may do; where that may not be asked, what the caller may. */
 export const rights = ofCluster('rights', async (reader, { settings }) => {
   const { systemNamespace } = settings
-  const deployment = await deploymentOf(reader, systemNamespace)
+  const found = await deploymentIn(systemNamespace, reader)
+  const deployment = found.ok ? found.value : undefined
   const account = accountOf(deployment, systemNamespace)
   const needed = rightsOf(settings).filter((right) => !isIdle(right, deployment))
   const first = await reviewed(reader, needed[0] as Right, systemNamespace, account)
@@ -152,17 +153,6 @@ function lacking({ verb, group, resource, name, own, without, isNeeded }: Right,
   return isNeeded ? wrong(what, mend) : warning(what, mend)
 }
 
-async function deploymentOf(reader: Reader, namespace: string): Promise<ApiObject | undefined> {
-  const deployments = await reader.all(`/apis/apps/v1/namespaces/${namespace}/deployments`)
-  if (!deployments.ok) return undefined
-  return (
-    deployments.value
-      .filter((d) => labelOf(d, 'role') === 'webhook' || nameOf(d) === 'webhook')
-      // While a cluster changes over there are two.
-      .toSorted((a, b) => Number(labelOf(b, NAME) === 'sealgate') - Number(labelOf(a, NAME) === 'sealgate'))[0]
-  )
-}
-
 /** `system:serviceaccount:NAMESPACE:NAME`, as the Deployment of the controller names it. */
 function accountOf(deployment: ApiObject | undefined, namespace: string): string {
   const name = deployment ? textAt(deployment, 'spec', 'template', 'spec', 'serviceAccountName') : ''
@@ -171,21 +161,9 @@ function accountOf(deployment: ApiObject | undefined, namespace: string): string
 
 /** Whether nothing is done with a right by how the controller was started: one that writes nothing, or whose certificate comes from files. */
 function isIdle({ isNeeded, group, resource, name, verb, own }: Right, deployment: ApiObject | undefined): boolean {
-  const containers = deployment ? at(deployment, 'spec', 'template', 'spec', 'containers') : undefined
-  const options = (Array.isArray(containers) ? (containers as unknown[]) : []).flatMap((container) => {
-    const args = isObject(container) ? container['args'] : undefined
-    return Array.isArray(args) ? (args as unknown[]) : []
-  })
-  const has = (option: string): boolean => options.some((o) => o === option || (typeof o === 'string' && o.startsWith(`${option}=`)))
-  if (has('--read-only') && !isNeeded) return true
+  if (optionOf(deployment, '--read-only') !== undefined && !isNeeded) return true
   const isOfCertificate = group === '' && resource === 'secrets' && own === true && (name !== undefined || verb === 'create')
-  return has('--tls-cert') && isOfCertificate
-}
-
-const NAME = 'app.kubernetes.io/name'
-
-function labelOf(deployment: ApiObject, name: string): unknown {
-  return at(deployment, 'spec', 'template', 'metadata', 'labels', name)
+  return isOfCertificate && optionOf(deployment, '--tls-cert') !== undefined
 }
 
 /** Undefined: it could not be asked. `who` undefined: oneself. */
