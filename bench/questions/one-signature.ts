@@ -71,7 +71,6 @@ function keylessTerms(sigstore: Sigstore): Terms {
     signer: { by: 'certificate', authorities, identities: [compiled.value.identity], certificateLogs },
     log: { keys, search: undefined, authorities: timestampAuthorities },
     time: 'ignored',
-    hash: '',
   }
 }
 

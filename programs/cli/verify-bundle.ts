@@ -83,7 +83,6 @@ async function termsOf(settings: Settings, trust: TrustMaterial): Promise<Terms>
         ? 'ignored'
         : { keys, search: undefined, authorities },
     time: authorities.length === 0 ? 'ignored' : { authorities, isRequired: false },
-    hash: '', // nothing is remembered
   }
 }
 

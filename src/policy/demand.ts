@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { compileIdentity } from '../sigstore/identity.ts'
 import type { Identity, NamePattern, SignerTerms, Terms } from '../sigstore/terms.ts'
 import type { PublicKey } from '../trust/key.ts'
@@ -120,16 +119,16 @@ function annotationTerms(
   if (rfc3161timestamp?.trustRootRef) {
     if (!stamps) return undefined
     const time = { authorities: stampers(stamps), isRequired: settings.requireTimestamps }
-    return terms('annotations', signer, 'ignored', time, own, stamps)
+    return { signer, log: 'ignored', time }
   }
   if (ctlog && (ctlog.url || ctlog.trustRootRef)) {
     const logs = roots.find(ctlog.trustRootRef, `getting Rekor public keys: ${name}: fetching keys for trustRootRef: `)
     if (!logs) return undefined
-    return terms('annotations', signer, logTerms(logs, searchAt(ctlog, logs)), 'ignored', own, logs)
+    return { signer, log: logTerms(logs, searchAt(ctlog, logs)), time: 'ignored' }
   }
   // Q7: an empty ctlog, or a trust root without ctlog, asks for no log.
-  if (!own || ctlog || keyless?.trustRootRef) return terms('annotations', signer, 'ignored', 'ignored', own)
-  return terms('annotations', signer, logTerms(own, undefined), 'ignored', own)
+  if (!own || ctlog || keyless?.trustRootRef) return { signer, log: 'ignored', time: 'ignored' }
+  return { signer, log: logTerms(own, undefined), time: 'ignored' }
 }
 
 /** Specification 7.1.1, and for keys, which it leaves out (Q26), what it says of the old form. */
@@ -149,16 +148,16 @@ function bundleTerms(
   if (rfc3161timestamp?.trustRootRef || (rfc3161timestamp && signatureFormat === 'bundle')) {
     const stamps = roots.find(rfc3161timestamp.trustRootRef, '')
     if (!stamps) return undefined
-    return terms('bundle', signer, 'ignored', { authorities: stampers(stamps), isRequired: true }, own, stamps)
+    return { signer, log: 'ignored', time: { authorities: stampers(stamps), isRequired: true } }
   }
   const isLogAsked = wanted.by === 'keyless' || Boolean(ctlog?.url || ctlog?.trustRootRef)
-  if (!isLogAsked) return terms('bundle', signer, 'ignored', 'ignored', own)
+  if (!isLogAsked) return { signer, log: 'ignored', time: 'ignored' }
   const logs = roots.find(
     ctlog?.trustRootRef || keyless?.trustRootRef,
     signatureFormat === 'bundle' ? '' : `getting Rekor public keys: ${name}: fetching keys for trustRootRef: `,
   )
   if (!logs) return undefined
-  return terms('bundle', signer, logTerms(logs, ctlog && searchAt(ctlog, logs)), 'ignored', own, logs)
+  return { signer, log: logTerms(logs, ctlog && searchAt(ctlog, logs)), time: 'ignored' }
 }
 
 function signerTerms(wanted: Wanted, own: TrustMaterial | undefined, identities: readonly Identity[], ignoresSct: boolean): SignerTerms {
@@ -188,29 +187,6 @@ function stampers({ timestampAuthorities }: TrustMaterial): readonly Certificate
   return timestampAuthorities.length > 0
     ? timestampAuthorities
     : { code: 'timestamp-invalid', detail: 'no TSA root certificate(s) provided to verify timestamp' }
-}
-
-function terms(
-  form: 'annotations' | 'bundle',
-  signer: SignerTerms,
-  log: Terms['log'],
-  time: Terms['time'],
-  ...roots: readonly (TrustMaterial | undefined)[]
-): Terms {
-  const content = [
-    form,
-    signer.by === 'key'
-      ? [signer.key.id, signer.key.hash]
-      : [
-          signer.identities.map(({ issuer, subject }) => [issuer.text, issuer.isExpression, subject.text, subject.isExpression]),
-          signer.authorities.flatMap(({ roots: anchors }) => anchors.map((anchor) => anchor.root.toDER().toString('base64'))),
-          signer.certificateLogs === 'insecure-ignored',
-        ],
-    log === 'ignored' ? log : [log.search ?? null],
-    time === 'ignored' ? time : [time.isRequired],
-    roots.map((root) => root?.hash ?? null),
-  ]
-  return { signer, log, time, hash: createHash('sha256').update(JSON.stringify(content)).digest('hex') }
 }
 
 /** The trust roots that an authority names, and why one that it names cannot be had. */

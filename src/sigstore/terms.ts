@@ -46,6 +46,4 @@ export type Terms = {
         readonly authorities?: readonly CertificateAuthority[]
       }
   readonly time: 'ignored' | { readonly authorities: readonly CertificateAuthority[] | Reason; readonly isRequired: boolean }
-  /** Content hash: equal terms verify equally. */
-  readonly hash: string
 }

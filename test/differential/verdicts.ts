@@ -71,7 +71,6 @@ function termsOf(root: TrustedRootJson, key: string | undefined): Terms {
   const besides = {
     log: { keys, search: undefined, authorities: timestampAuthorities },
     time: { authorities: timestampAuthorities, isRequired: false },
-    hash: '',
   }
   if (key !== undefined) {
     const pinned = readPublicKey(key, '')

@@ -49,12 +49,11 @@ export function byKey(sigstore: Sigstore, key: PublicKey, demands: Demands = {})
   return { signer: { by: 'key', key }, ...besides(demands.trust ?? trustOf(sigstore), demands) }
 }
 
-function besides(trust: TrustMaterial, { log = 'offline', time = 'ignored' }: Demands): Pick<Terms, 'log' | 'time' | 'hash'> {
+function besides(trust: TrustMaterial, { log = 'offline', time = 'ignored' }: Demands): Pick<Terms, 'log' | 'time'> {
   const search = log === 'search' ? 'https://rekor.sigstore.example' : undefined
   return {
     log: log === 'ignored' ? log : { keys: trust.transparencyLogs, search, authorities: trust.timestampAuthorities },
     time: time === 'ignored' ? time : { authorities: trust.timestampAuthorities, isRequired: time === 'required' },
-    hash: '',
   }
 }
 
