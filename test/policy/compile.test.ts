@@ -161,6 +161,20 @@ test('an empty list that is not known to be complete is not «no policy at all»
   assert.ok(nothingKnown.unknownBecause)
 })
 
+test('a policy that is broken, or being deleted, is a policy all the same: with it there is no fallback', () => {
+  const nothing = { policiesIncomplete: undefined, secrets: new Map(), configMaps: new Map(), trustRoots: new Map() }
+  const fallbackWith = (policies: ReadonlyMap<string, object>): boolean =>
+    compile({ ...nothing, policies }, 'cosign-system').fallback !== undefined
+  assert.equal(fallbackWith(new Map()), true)
+  for (const policy of [
+    { metadata: { deletionTimestamp: '2026-01-01T00:00:00Z', finalizers: ['x/y'] }, spec: withAuthority({}) },
+    { spec: 5 },
+    {},
+    { spec: { images: [{ glob: '[' }], authorities: [] } },
+  ])
+    assert.equal(fallbackWith(new Map([['p', policy]])), false, JSON.stringify(policy))
+})
+
 test('a tag glob never matches an admitted image, and its author is told', () => {
   assert.equal(only(compiled({ images: [{ glob: 'ghcr.io/acme/app:v1' }], authorities: [keyed] })).warnings.length, 1)
 })
