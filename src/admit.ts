@@ -198,11 +198,16 @@ class Judging<A extends Access> {
     if (unknownBecause !== undefined) return because(question, { code: 'policies-not-known', why: unknownBecause })
     if (policies.length === 0 && settings.withoutPolicies === 'keyless' && !fallback)
       return because(question, { code: settings.keyless === 'disabled' ? 'keyless-disabled' : 'without-policies' })
-    const image = await this.#atDigest(reference)
-    if (!image) return this.#byTag(question, reference)
+    return reference.digest === undefined
+      ? this.#byTag(question, reference)
+      : this.#byDigest(question, { ...reference, digest: reference.digest })
+  }
+
+  async #byDigest(question: Question, image: ImageAtDigest): Promise<Decision> {
     const speaking = matching(this.#policies(), image.name, this.#subject())
     if (!speaking.ok) return because(question, speaking.reason)
-    const digests = settings.verifyPlatformManifests && speaking.value.length > 0 ? await this.#platforms(image) : ALL_OF_IT
+    const isByPlatform = this.#snapshot.settings.verifyPlatformManifests && speaking.value.length > 0
+    const digests = isByPlatform ? await this.#platforms(image) : ALL_OF_IT
     const parts = await Promise.all(speaking.value.map((policy) => this.#policyOnAll(policy, image, digests)))
     return allOf(question, parts, { code: 'no-matching-policies' })
   }
@@ -217,17 +222,10 @@ class Judging<A extends Access> {
     return this.#workload.subject
   }
 
-  /** The image by digest. With `tag-resolution-for: pods` a template keeps its tag, and what the tag means now is judged. */
-  async #atDigest(reference: Reference): Promise<ImageAtDigest | undefined> {
-    if (reference.digest !== undefined) return { ...reference, digest: reference.digest }
-    if (this.#snapshot.settings.tagResolutionFor === 'all' || this.#workload.isPod) return undefined
-    const digest = await this.#resolve(reference)
-    return digest.ok ? withDigest(reference, digest.value) : undefined
-  }
-
   /**
    * An image that is still named by tag: it is matched by its repository, as a digest that nobody knows. A static pass needs no digest;
    * every other policy refuses. The registry is asked once more, only to say why the tag was not resolved; nothing is admitted by its answer.
+   * But with `tag-resolution-for: pods` a template keeps its tag, and what the tag means now is judged.
    */
   async #byTag(question: Question, reference: Reference): Promise<Decision> {
     const name = unknownDigestName(reference)
@@ -245,6 +243,8 @@ class Judging<A extends Access> {
       parts.push(because({ about: 'check', check: 'a policy matches' }, { code: 'no-matching-policies' }))
     }
     const digest = await this.#resolve(reference)
+    if (digest.ok && this.#snapshot.settings.tagResolutionFor === 'pods' && !this.#workload.isPod)
+      return this.#byDigest(question, withDigest(reference, digest.value))
     const why = digest.ok ? ({ code: 'tag-resolves-now' } as const) : ({ code: 'tag-unresolved', text: sentenceOf(digest.reason) } as const)
     parts.push(because({ about: 'check', check: 'the tag can be resolved' }, why))
     if (!digest.ok && refusedAll(digest))

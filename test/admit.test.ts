@@ -345,6 +345,17 @@ describe('an image named by tag', () => {
     assert.equal((await desk.validate(pod(tag))).allowed, false, 'a Pod by tag is not admitted')
   })
 
+  test('with tag-resolution-for: pods a template asks its registry once, and not at all where only static passes concern it', async () => {
+    const { desk } = await signed({ settings: { 'tag-resolution-for': 'pods' } })
+    await using _ = desk
+    assert.match((await desk.validate(deployment(missing))).message, /must be an image digest.*\nthe tag could not be resolved/)
+    assert.equal(desk.fake.seen.filter(({ path }) => path.endsWith('/gone/manifests/v1')).length, 1)
+    desk.use({ p: about(pass) })
+    const asked = desk.fake.seen.length
+    assert.equal((await desk.validate(deployment(missing))).allowed, true)
+    assert.equal(desk.fake.seen.length, asked)
+  })
+
   test('that cannot be resolved leaves the object as it is', async () => {
     const { desk } = await signed()
     await using _ = desk
