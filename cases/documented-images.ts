@@ -3,7 +3,7 @@ import { Internet } from '../fakes/internet.ts'
 import type { Content, OldSignature, Signer } from '../fakes/signer.ts'
 import { makeSigner, signOldForm, signatureManifest } from '../fakes/signer.ts'
 import { Sigstore } from '../fakes/sigstore/sigstore.ts'
-import { TufRepository, trustedRootTarget } from '../fakes/sigstore/tuf.ts'
+import { TufRepository, legacyTargets } from '../fakes/sigstore/tuf.ts'
 import type { Digest } from '../src/image/digest.ts'
 import { digestOf } from '../src/image/digest.ts'
 import type { Filling, KeyName, SignedBy } from './documented.ts'
@@ -36,8 +36,9 @@ const AGO = 60_000 // ms since everything was signed
 export async function documentedImages(pull: { readonly username: string; readonly password: string }): Promise<DocumentedImages> {
   const keys = Object.fromEntries(KEYS.map((name) => [name, makeSigner()])) as Record<KeyName, Signer>
   const sigstore = await Sigstore.create({ now: Date.now() - AGO })
-  // The trust root names the first authority only: the second, which signs after it, is for `ca-cert`.
-  const tuf = new TufRepository({ now: Date.now(), targets: trustedRootTarget(sigstore) })
+  // Targets of the older kind, as the Sigstore stack of the documentation has them. They name the first authority only: the second, which signs after
+  // it, is for `ca-cert`.
+  const tuf = new TufRepository({ now: Date.now(), targets: legacyTargets(sigstore) })
   const digests = new Map<string, Digest>()
   const pushed: Pushed[] = []
   const signatures: { readonly image: string; readonly digest: Digest; readonly by: SignedBy }[] = []
