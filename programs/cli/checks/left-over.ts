@@ -57,18 +57,19 @@ async function held(reader: Reader, kind: string, path: string): Promise<readonl
     const finalizers = at(object, 'metadata', 'finalizers')
     return Array.isArray(finalizers) && finalizers.some((f) => FINALIZERS.includes(f as string))
   })
+  const several = kind === 'ClusterImagePolicy' ? 'ClusterImagePolicies' : 'TrustRoots'
   const stuck = finalized.filter((object) => textAt(object, 'metadata', 'deletionTimestamp') !== '')
   if (stuck.length > 0)
     return [
       warning(
-        `${kind === 'ClusterImagePolicy' ? 'ClusterImagePolicies' : 'TrustRoots'} are being deleted and still in force, held by a finalizer: ${named(stuck.map(nameOf))}`,
+        `${several} are being deleted and still in force, held by a finalizer: ${named(stuck.map(nameOf))}`,
         'a running Sealgate takes the finalizer away within seconds, where it may patch them: see «rights» above',
       ),
     ]
   return finalized.length > 0
     ? [
         note(
-          `${counted(finalized.length, kind)} ${finalized.length === 1 ? 'carries' : 'carry'} a finalizer of the sigstore policy controller: Sealgate takes it away when the object is deleted`,
+          `${counted(finalized.length, kind, several)} ${finalized.length === 1 ? 'carries' : 'carry'} a finalizer of the sigstore policy controller: Sealgate takes it away when the object is deleted`,
         ),
       ]
     : []

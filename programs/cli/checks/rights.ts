@@ -4,6 +4,7 @@ import type { Finding } from './finding.ts'
 import { note, ok, unknown, warning, wrong } from './finding.ts'
 import type { Reader } from './patient.ts'
 import { at, ofCluster, textAt } from './patient.ts'
+import { isBeforeChange } from './service.ts'
 
 /** A right that the controller needs. `own`: in its own namespace only; `without`: what does not work where it is missing. */
 export type Right = {
@@ -125,6 +126,8 @@ export function rightsOf({ systemNamespace, webhookName, mutatingWebhookName, va
 /** What the ServiceAccount of the controller may do; where that may not be asked, what the caller may. */
 export const rights = ofCluster('rights', async (reader, { settings }) => {
   const { systemNamespace } = settings
+  if (await isBeforeChange(reader, settings))
+    return [note('Sealgate is not here yet: what its ServiceAccount may do is looked at once it answers')]
   const found = await deploymentIn(systemNamespace, reader)
   const deployment = found.ok ? found.value : undefined
   const account = accountOf(deployment, systemNamespace)

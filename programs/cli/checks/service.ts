@@ -1,7 +1,7 @@
 import { collectionOf } from '../../controller/configuration.ts'
 import type { Finding } from './finding.ts'
 import { named, ok, unknown, warning, wrong } from './finding.ts'
-import type { Reader } from './patient.ts'
+import type { Got, Patient, Reader } from './patient.ts'
 import { at, listAt, nameOf, ofCluster, textAt, unread } from './patient.ts'
 
 const USUAL_PORT = 443 // where a configuration names none
@@ -50,17 +50,11 @@ async function endpoints(reader: Reader, namespace: string, name: string): Promi
 
 /** Two controllers behind one Service give two answers to the same request. */
 async function controllers(reader: Reader, namespace: string, object: object): Promise<readonly Finding[]> {
-  const selector = at(object, 'spec', 'selector')
-  const labels = typeof selector === 'object' && selector !== null ? Object.entries(selector as Record<string, unknown>) : []
+  const labels = labelsOf(object)
   if (labels.length === 0) return [unknown('the Service has no selector: what answers behind it is not known', 'look at its endpoints')]
-  const pods = await reader.all(`/api/v1/namespaces/${namespace}/pods`, {
-    labelSelector: labels.map(([k, v]) => `${k}=${String(v)}`).join(','),
-  })
+  const pods = await podsBehind(reader, namespace, labels)
   if (!pods.ok) return [unread('the Pods behind the Service', pods)]
-  const isTheirs = (image: string): boolean => /(^|\/)policy-controller([:@]|$)/.test(image) || image.includes('/policy-controller/')
-  const images = pods.value.map((pod) => ({ pod: nameOf(pod), image: textAt(listAt(pod, 'spec', 'containers')[0], 'image') }))
-  const theirs = images.filter(({ image }) => isTheirs(image))
-  const others = images.filter(({ image }) => !isTheirs(image))
+  const { theirs, others } = pods.value
   if (theirs.length === 0) return []
   if (others.length === 0)
     return [
@@ -71,8 +65,38 @@ async function controllers(reader: Reader, namespace: string, object: object): P
     ]
   return [
     wrong(
-      `two controllers answer behind the Service: ${named(theirs.map((p) => p.pod))} of the sigstore policy controller, and ${named(others.map((p) => p.pod))}`,
+      `two controllers answer behind the Service: ${named(theirs)} of the sigstore policy controller, and ${named(others)}`,
       'scale the Deployment of one of them to 0: a change-over takes seconds, not days',
     ),
   ]
+}
+
+/** Whether the sigstore policy controller answers, and nobody else: a cluster that has not changed over, where what it writes is as it should be. */
+export async function isBeforeChange(reader: Reader, { systemNamespace, serviceName }: Patient['settings']): Promise<boolean> {
+  const got = await reader.one(`/api/v1/namespaces/${systemNamespace}/services/${serviceName}`)
+  const labels = got.ok && got.value ? labelsOf(got.value) : []
+  const pods = labels.length > 0 ? await podsBehind(reader, systemNamespace, labels) : undefined
+  return pods?.ok === true && pods.value.theirs.length > 0 && pods.value.others.length === 0
+}
+
+type Labels = readonly (readonly [string, unknown])[]
+
+function labelsOf(service: object): Labels {
+  const selector = at(service, 'spec', 'selector')
+  return typeof selector === 'object' && selector !== null ? Object.entries(selector as Record<string, unknown>) : []
+}
+
+/** The names of the Pods that a Service selects: those of the sigstore policy controller, by their image, and the others. */
+async function podsBehind(
+  reader: Reader,
+  namespace: string,
+  labels: Labels,
+): Promise<Got<{ readonly theirs: readonly string[]; readonly others: readonly string[] }>> {
+  const labelSelector = labels.map(([k, v]) => `${k}=${String(v)}`).join(',')
+  const pods = await reader.all(`/api/v1/namespaces/${namespace}/pods`, { labelSelector })
+  if (!pods.ok) return pods
+  const isTheirs = (pod: object): boolean =>
+    /(^|\/)policy-controller([:@]|$)|\/policy-controller\//.test(textAt(listAt(pod, 'spec', 'containers')[0], 'image'))
+  const theirs = pods.value.filter(isTheirs)
+  return { ok: true, value: { theirs: theirs.map(nameOf), others: pods.value.filter((pod) => !theirs.includes(pod)).map(nameOf) } }
 }

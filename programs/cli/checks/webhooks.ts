@@ -7,15 +7,16 @@ import type { Finding } from './finding.ts'
 import { note, ok, warning, wrong } from './finding.ts'
 import type { Patient } from './patient.ts'
 import { at, listAt, ofCluster, textAt, unread } from './patient.ts'
+import { isBeforeChange } from './service.ts'
 
 const INSTALL = 'apply what is in deploy/, or upgrade the chart'
-const KEEP =
-  'a running controller brings it up to date within seconds: look at its log, and at «rights» below; where it runs with --read-only, apply it by hand'
+const KEEP = 'a running controller brings it up to date within seconds, unless it is read-only: look at its log, and at «rights» below'
+const RULES = 'its rules'
 const SHORT = 5 // s; a cold verification at a slow registry takes as long
 
 /** The webhook configurations: there, leading to the Service, with the rules and the CA that they need. */
 export const webhooks = ofCluster('webhook configurations', async (reader, patient) => {
-  const authorities = await authoritiesOf(patient)
+  const [authorities, isBefore] = await Promise.all([authoritiesOf(patient), isBeforeChange(reader, patient.settings)])
   const found = await Promise.all(
     configurationsOf(patient).map(async (configuration) => {
       const got = await reader.one(`${collectionOf(configuration)}/${configuration.name}`)
@@ -23,7 +24,7 @@ export const webhooks = ofCluster('webhook configurations', async (reader, patie
       if (!got.ok) return [unread(shown, got)]
       // The definitions themselves are a check of their own.
       if (!got.value) return configuration.kind === 'CustomResourceDefinition' ? [] : [wrong(`${shown} is missing`, INSTALL)]
-      return about(configuration, got.value, shown, authorities, patient)
+      return about(configuration, got.value, shown, authorities, isBefore, patient)
     }),
   )
   return found.flat()
@@ -44,6 +45,7 @@ function about(
   object: ApiObject,
   shown: string,
   authorities: readonly string[],
+  isBefore: boolean,
   { settings }: Patient,
 ): readonly Finding[] {
   const isDefinition = configuration.kind === 'CustomResourceDefinition'
@@ -53,7 +55,9 @@ function about(
   if (!isObject(webhook)) return isDefinition ? [] : [wrong(`${shown} has no webhook ${configuration.name}`, INSTALL)]
   const findings = [...leads(webhook, shown, settings), ...(isDefinition ? [] : strictness(webhook, shown))]
   const after = configurationAfter(configuration, object, { authorities, owner: undefined })
-  if (after) findings.push(wrong(`${shown} is not as it has to be: ${differing(object, after, configuration).join(', ')}`, KEEP))
+  const different = after ? differing(object, after, configuration) : []
+  if (isBefore && different.join('') === RULES) findings.push(note(`${shown} has the rules of the sigstore policy controller`))
+  else if (after) findings.push(wrong(`${shown} is not as it has to be: ${different.join(', ')}`, KEEP))
   return findings.length > 0 ? findings : [ok(shown)]
 }
 
@@ -99,7 +103,7 @@ function differing(before: ApiObject, after: ApiObject, { kind, name }: Configur
       ? at(object, 'spec', 'conversion', 'webhook')
       : listAt(object, 'webhooks').find((w) => w['name'] === name)
   const parts: readonly (readonly [string, readonly string[]])[] = [
-    ['its rules', ['rules']],
+    [RULES, ['rules']],
     ['its path', ['clientConfig', 'service', 'path']],
     ['the CA that it trusts', ['clientConfig', 'caBundle']],
     ['its reinvocation policy', ['reinvocationPolicy']],

@@ -32,6 +32,14 @@ test('entries of policies are noted, and so are finalizers and Leases', async (t
   ])
 })
 
+test('several are told in the plural', async (t) => {
+  const one = await ward(t)
+  for (const name of ['p', 'q']) one.cluster.store.put(policy(name, { finalizers: [FINALIZER] }))
+  deepEqual(await one.found(leftOver), [
+    'note: 2 ClusterImagePolicies carry a finalizer of the sigstore policy controller: Sealgate takes it away when the object is deleted',
+  ])
+})
+
 test('a policy that a finalizer keeps from going is told', async (t) => {
   const one = await ward(t, sound())
   one.cluster.store.put(policy('p', { finalizers: [FINALIZER], deletionTimestamp: '2026-01-01T00:00:00Z' }))

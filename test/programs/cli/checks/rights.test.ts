@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { parseAllDocuments } from 'yaml'
 import { rights, rightsOf } from '../../../../programs/cli/checks/rights.ts'
-import { ward } from './ward.ts'
+import { pod, sound, ward } from './ward.ts'
 
 const names = {
   systemNamespace: 'cosign-system',
@@ -47,6 +47,15 @@ test('a right that is missing is wrong where nothing is judged without it, else 
     `wrong: ${ACCOUNT} may not watch clusterimagepolicies.policy.sigstore.dev: no policy is known, and everything is refused`,
     `warning: ${ACCOUNT} may not patch trustroots/status.policy.sigstore.dev: TrustRoots show no status`,
   ])
+})
+
+test('before the change-over the rights of the sigstore policy controller say nothing', async (t) => {
+  const objects = sound()
+  for (const name of ['webhook-1', 'webhook-2'])
+    objects.set(`Pod ${name}`, pod(name, 'ghcr.io/sigstore/policy-controller/policy-controller@sha256:abc'))
+  const one = await ward(t, objects)
+  one.cluster.deny('watch', 'serviceaccounts')
+  deepEqual(await one.found(rights), ['note: Sealgate is not here yet: what its ServiceAccount may do is looked at once it answers'])
 })
 
 test('who may not ask for others asks for itself, and says so', async (t) => {

@@ -1,6 +1,6 @@
-import { deepEqual } from 'node:assert/strict'
+import { deepEqual, equal } from 'node:assert/strict'
 import { test } from 'node:test'
-import { service } from '../../../../programs/cli/checks/service.ts'
+import { isBeforeChange, service } from '../../../../programs/cli/checks/service.ts'
 import { changed, pod, slice, sound, ward } from './ward.ts'
 
 const THEIRS = 'ghcr.io/sigstore/policy-controller/policy-controller@sha256:abc'
@@ -31,6 +31,16 @@ test('a Service that is missing, or has another port, is told', async (t) => {
 test('the sigstore policy controller behind the Service is what there is before the change-over', async (t) => {
   const objects = sound().set('Pod webhook-1', pod('webhook-1', THEIRS)).set('Pod webhook-2', pod('webhook-2', THEIRS))
   deepEqual((await (await ward(t, objects)).found(service))[1], 'warning: the sigstore policy controller answers behind the Service')
+})
+
+test('it is before the change-over while nobody else answers', async (t) => {
+  const objects = sound().set('Pod webhook-1', pod('webhook-1', THEIRS))
+  const both = await ward(t, objects)
+  equal(await isBeforeChange(both.reader, both.patient.settings), false)
+  const before = await ward(t, objects.set('Pod webhook-2', pod('webhook-2', THEIRS)))
+  equal(await isBeforeChange(before.reader, before.patient.settings), true)
+  const after = await ward(t)
+  equal(await isBeforeChange(after.reader, after.patient.settings), false)
 })
 
 test('two controllers behind one Service are wrong', async (t) => {

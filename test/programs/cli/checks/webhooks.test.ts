@@ -1,7 +1,7 @@
 import { deepEqual, equal, ok } from 'node:assert/strict'
 import { test } from 'node:test'
 import { configurationsOf, webhooks } from '../../../../programs/cli/checks/webhooks.ts'
-import { changed, sound, ward } from './ward.ts'
+import { changed, pod, sound, ward } from './ward.ts'
 
 const KEY = 'ValidatingWebhookConfiguration policy.sigstore.dev'
 
@@ -44,6 +44,16 @@ for (const [what, path, value, finding] of [
     objects.set(KEY, changed(objects.get(KEY), path, value))
     equal((await (await ward(t, objects)).found(webhooks))[0], finding)
   })
+
+test('before the change-over the rules are those of the sigstore policy controller, and all else has to be right', async (t) => {
+  const objects = sound()
+  for (const name of ['webhook-1', 'webhook-2'])
+    objects.set(`Pod ${name}`, pod(name, 'ghcr.io/sigstore/policy-controller/policy-controller@sha256:abc'))
+  objects.set(KEY, changed(objects.get(KEY), ['webhooks', 0, 'rules'], []))
+  equal((await (await ward(t, objects)).found(webhooks))[0], `note: ${KEY} has the rules of the sigstore policy controller`)
+  objects.set(KEY, changed(objects.get(KEY), ['webhooks', 0, 'clientConfig', 'caBundle'], 'AAAA'))
+  equal((await (await ward(t, objects)).found(webhooks))[0], `wrong: ${KEY} is not as it has to be: its rules, the CA that it trusts`)
+})
 
 test('one that is missing is told, and one that leads to a URL is noted', async (t) => {
   const objects = sound()
