@@ -95,7 +95,7 @@ suite('what is in deploy/, given to a real API server', { skip: leftOutWithout(n
     )
     assert.ok(!names.some((name) => /^(Namespace|Service|Secret|ConfigMap|\w+WebhookConfiguration|CustomResourceDefinition) /.test(name)))
     const deployment = objects.find((object) => object.includes('kind: Deployment')) ?? ''
-    assert.match(deployment, /^ +- --read-only$/m)
+    assert.match(deployment, /^ +- name: SEALGATE_READ_ONLY\n +value: "true"$/m)
     assert.match(deployment, /^ {6}labels:\n(?: {8}.*\n)* {8}role: webhook$/m)
     await must(`apply -k ${deploy}change-over --dry-run=server`)
   })

@@ -1,9 +1,21 @@
 import { execFile, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { constants, accessSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import {
+  constants,
+  accessSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { homedir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { must } from './processes.ts'
 
 /**
  * The real parts that the session and the fixtures are made with. Each is taken from `KUBEBUILDER_ASSETS` where that has it, else from
@@ -12,14 +24,17 @@ import { fileURLToPath } from 'node:url'
  *   node e2e/parts.ts         builds what is missing and prints where each part is
  *   node e2e/parts.ts --list  only says what is there
  */
-export type Part = 'kube-apiserver' | 'etcd' | 'kubectl' | 'registry' | 'cosign2' | 'cosign3' | 'helm'
+export type Part = 'kube-apiserver' | 'etcd' | 'kubectl' | 'registry' | 'cosign2' | 'cosign3' | 'helm' | 'policy-controller'
 
-/** The path of each part's program. */
-export type Parts<P extends Part = Part> = Readonly<Record<P, string>>
+/** The path of each part's program; unless they are named, of those that a session needs. */
+export type Parts<P extends Part = Exclude<Part, 'policy-controller'>> = Readonly<Record<P, string>>
 
-/** `module`: a folder beside this file whose go.sum pins everything. `install`: a package that its own module pins. */
+/**
+ * `module`: a folder beside this file whose go.sum pins everything; `tool`: the package of it that is built, where it is none of ours, and `manifests`:
+ * where the manifests are that it is installed with, kept beside the program. `install`: a package that its own module pins.
+ */
 type Recipe = { readonly version: string; readonly program: string; readonly ldflags?: string } & (
-  | { readonly module: string }
+  | { readonly module: string; readonly tool?: string; readonly manifests?: { readonly of: string; readonly folder: string } }
   | { readonly install: string }
 )
 
@@ -49,6 +64,14 @@ const recipes: Readonly<Record<Part, Recipe>> = {
   'cosign2': { version: 'v2.6.5', program: 'cosign', install: 'github.com/sigstore/cosign/v2/cmd/cosign' },
   'cosign3': { version: 'v3.1.3', program: 'cosign', install: 'github.com/sigstore/cosign/v3/cmd/cosign' },
   'helm': { version: HELM, program: 'helm', install: 'helm.sh/helm/v3/cmd/helm', ldflags: HELM_VERSION },
+  'policy-controller': {
+    version: 'v0.15.1',
+    program: 'policy-controller',
+    module: 'policy-controller',
+    tool: 'github.com/sigstore/policy-controller/cmd/webhook',
+    manifests: { of: 'github.com/sigstore/policy-controller', folder: 'config' },
+    ldflags: '-s -w', // a third less, and nobody looks into it
+  },
 }
 
 export const PARTS = Object.keys(recipes) as Part[]
@@ -59,7 +82,7 @@ const BUILD_MINUTES = 30 // the longest, the API server on two busy cores, has t
 const TRIES = 2 // the module proxy may be out of reach for a moment
 
 /** What is there already, without building anything. */
-export function presentParts(): Partial<Parts> {
+export function presentParts(): Partial<Parts<Part>> {
   return Object.fromEntries(PARTS.map((part) => [part, found(part)] as const).filter(([, path]) => path !== undefined))
 }
 
@@ -77,7 +100,7 @@ export function leftOutWithout(wanted: readonly Part[]): string | false {
 }
 
 /** Every part of `wanted`, built where it is missing: one after the other, since a Go build uses every core by itself. Says what it does on stderr. */
-export async function parts(wanted: readonly Part[] = PARTS): Promise<Parts> {
+export async function parts(wanted: readonly Part[] = PARTS): Promise<Parts<Part>> {
   const missing = wanted.filter((part) => found(part) === undefined)
   if (missing.length > 0) {
     if (spawnSync('go', ['version']).status !== 0)
@@ -89,7 +112,12 @@ export async function parts(wanted: readonly Part[] = PARTS): Promise<Parts> {
     )
     for (const part of missing) await build(part)
   }
-  return presentParts() as Parts
+  return presentParts() as Parts<Part>
+}
+
+/** The folder of the manifests that a part is installed with. */
+export function manifestsOf(program: string): string {
+  return join(dirname(program), 'manifests')
 }
 
 function found(part: Part): string | undefined {
@@ -128,7 +156,8 @@ function sourceOf(module: string): string {
 
 function hashOf(source: string): string {
   const hash = createHash('sha256')
-  for (const file of ['go.mod', 'go.sum', 'main.go']) hash.update(readFileSync(join(source, file)))
+  const files = ['go.mod', 'go.sum', 'main.go'].map((file) => join(source, file))
+  for (const file of files.filter(existsSync)) hash.update(readFileSync(file))
   return hash.digest('hex').slice(0, 8)
 }
 
@@ -153,14 +182,20 @@ async function go(recipe: Recipe, into: string): Promise<void> {
   const flags = recipe.ldflags === undefined ? [] : ['-ldflags', recipe.ldflags]
   const arguments_ =
     'module' in recipe
-      ? ['build', '-C', sourceOf(recipe.module), ...flags, '-o', join(into, recipe.program), '.']
+      ? ['build', '-C', sourceOf(recipe.module), ...flags, '-o', join(into, recipe.program), recipe.tool ?? '.']
       : ['install', ...flags, `${recipe.install}@${recipe.version}`]
   const env = { ...process.env, GOBIN: into, GOWORK: 'off', GOFLAGS: '-buildvcs=false' }
   for (let tried = 1; ; tried++) {
     const failure = await said('nice', ['go', ...arguments_], env)
-    if (failure === undefined) return
+    if (failure === undefined) break
     if (tried === TRIES) throw new Error(`go ${arguments_.join(' ')}\n${failure}`)
   }
+  if (!('module' in recipe) || !recipe.manifests) return
+  const { of, folder } = recipe.manifests
+  const source = join((await must('go', ['list', '-C', sourceOf(recipe.module), '-m', '-f', '{{.Dir}}', of], { env })).trim(), folder)
+  mkdirSync(manifestsOf(join(into, recipe.program)))
+  for (const name of readdirSync(source).filter((file) => file.endsWith('.yaml')))
+    writeFileSync(join(manifestsOf(join(into, recipe.program)), name), readFileSync(join(source, name)))
 }
 
 /** Undefined when it went well, else what was said. */

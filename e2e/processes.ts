@@ -9,7 +9,7 @@ import { join } from 'node:path'
 export type Said = { readonly code: number; readonly stdout: string; readonly stderr: string }
 
 const RUN_MS = 60_000 // the slowest, a first cosign call on a busy machine, takes 5 s
-const STOP_MS = 10_000 // then a process is killed
+const STOP_MS = 10_000 // then a process is killed, unless it needs longer
 const READY_EVERY_MS = 50
 
 const running = new Set<ChildProcess>()
@@ -95,11 +95,11 @@ export class Server {
   }
 
   /** Ends it, in the way that the signal asks for, and waits until it has ended. */
-  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+  async stop(signal: NodeJS.Signals = 'SIGTERM', patience = STOP_MS): Promise<void> {
     if (this.#ended) return
     const ended = once(this.#child, 'exit')
     this.#child.kill(signal)
-    const force = setTimeout(() => this.#child.kill('SIGKILL'), STOP_MS)
+    const force = setTimeout(() => this.#child.kill('SIGKILL'), patience)
     await ended
     clearTimeout(force)
   }

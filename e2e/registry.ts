@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { Pushed } from '../fakes/signer.ts'
 import { Server } from './processes.ts'
 
 /** A real registry on loopback, filled by plain pushes and by cosign. */
@@ -44,6 +45,12 @@ export async function pushIndex(registry: Registry, repository: string, tag: str
     tag,
     JSON.stringify({ schemaVersion: 2, mediaType: 'application/vnd.oci.image.index.v1+json', manifests }),
   )
+}
+
+/** Pushes what `fakes/` signed under the tag where cosign looks. */
+export async function pushSignature(registry: Registry, repository: string, { blobs, manifest, tag }: Pushed): Promise<void> {
+  for (const { bytes } of blobs) await pushBlob(registry, repository, Buffer.from(bytes).toString())
+  await put(`http://${registry.host}/v2/${repository}/manifests/${tag}`, Buffer.from(manifest.bytes).toString(), manifest.mediaType)
 }
 
 export function digestOf(text: string): string {

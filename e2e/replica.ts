@@ -12,7 +12,7 @@ export type ReplicaOptions = {
   readonly deployment: Manifest
   readonly kubeconfig: string
   readonly folder: string
-  readonly service: Service
+  readonly service: Pick<Service, 'add' | 'remove'>
   /** Besides those of the Deployment. */
   readonly arguments: readonly string[]
   readonly env: Readonly<Record<string, string>>

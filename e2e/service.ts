@@ -14,6 +14,7 @@ const PROBE_EVERY = 100 // ms
 export class Service {
   readonly #endpoints = new Map<Endpoint, boolean>()
   readonly #sockets = new Set<Socket>()
+  readonly #leading = new Map<Socket, Endpoint>()
   readonly #server = createServer((socket) => this.#forward(socket))
   readonly #probing: NodeJS.Timeout
   #next = 0
@@ -42,6 +43,11 @@ export class Service {
     this.#endpoints.delete(endpoint)
   }
 
+  /** How many connections lead to an endpoint, whether it is still behind the Service or not. */
+  connectionsTo(endpoint: Endpoint): number {
+    return [...this.#leading.values()].filter((one) => one === endpoint).length
+  }
+
   /** Nobody is there any more. */
   clear(): void {
     this.#endpoints.clear()
@@ -67,6 +73,8 @@ export class Service {
     const chosen = ready[this.#next++ % Math.max(1, ready.length)]
     if (!chosen) return void socket.resetAndDestroy()
     const onward = connect(chosen.port, this.#onward)
+    this.#leading.set(onward, chosen)
+    onward.on('close', () => this.#leading.delete(onward))
     for (const one of [socket, onward]) {
       this.#sockets.add(one)
       one.setNoDelay(true)

@@ -220,6 +220,7 @@ export const options = {
   readOnly: option<boolean>(toggle, false, {
     group: 'writing',
     commands: ['serve'],
+    env: 'SEALGATE_READ_ONLY',
     help: 'write nothing to the cluster: no status, no certificate, no webhook configuration, no event',
   }),
   disableHa: option<boolean>(toggle, false, {

@@ -47,6 +47,7 @@ test('review takes files before and after options; a dash is standard input', ()
 
 for (const [variable, value, name, wanted] of [
   ['SYSTEM_NAMESPACE', 'security', 'systemNamespace', 'security'],
+  ['SEALGATE_READ_ONLY', 'true', 'readOnly', true],
   ['WEBHOOK_NAME', 'gate', 'serviceName', 'gate'],
   ['METRICS_PROMETHEUS_PORT', '9191', 'metricsPort', 9191],
   ['METRICS_PROMETHEUS_HOST', '127.0.0.1', 'metricsAddress', '127.0.0.1'],
