@@ -328,7 +328,14 @@ if (isInside)
         return made
       }
       // As in a cluster, one that ends answers until everybody has learnt that it is gone; here that takes a tenth of a second.
-      const made = new Replica(name, { deployment, kubeconfig, folder, service: behind, arguments: ['--disable-tuf', '--drain-quiet=2s'] })
+      const made = new Replica(name, {
+        deployment,
+        kubeconfig,
+        folder,
+        service: behind,
+        env: {},
+        arguments: ['--disable-tuf', '--drain-quiet=2s'],
+      })
       replicas.push(made)
       return made
     }

@@ -15,18 +15,31 @@ export async function deploymentIn(namespace: string, reader: Reader): Promise<G
   return { ok: true, value: first }
 }
 
-/** The value of an option that its container is given, empty for one without; undefined: it is not given. */
-export function optionOf(deployment: ApiObject | undefined, option: string): string | undefined {
+/** The value of an option that its container is given, empty for one without, or else of a variable of its environment; undefined: it is not given. */
+export function optionOf(deployment: ApiObject | undefined, option: string, variable?: string): string | undefined {
   const args = containersOf(deployment).flatMap((container) => {
     const given = container['args']
     return Array.isArray(given) ? (given as unknown[]).filter((arg) => typeof arg === 'string') : []
   })
   const i = args.findIndex((arg) => arg === option || arg.startsWith(`${option}=`))
   const found = args[i]
-  if (found === undefined) return undefined
+  if (found === undefined) return variable === undefined ? undefined : variableOf(deployment, variable)
   if (found !== option) return found.slice(option.length + 1)
   const next = args[i + 1] ?? ''
   return next.startsWith('-') ? '' : next
+}
+
+function variableOf(deployment: ApiObject | undefined, name: string): string | undefined {
+  const variable = containersOf(deployment)
+    .flatMap((container) => listAt(container, 'env'))
+    .find((one) => one['name'] === name)
+  return variable && textAt(variable, 'value')
+}
+
+/** Whether it writes nothing. */
+export function isReadOnly(deployment: ApiObject | undefined): boolean {
+  const given = optionOf(deployment, '--read-only', 'SEALGATE_READ_ONLY')
+  return given !== undefined && !/^(0|f|false)$/i.test(given)
 }
 
 /** The Secret that a file of its container lies in, and the entry; undefined: it lies in none. */

@@ -1,5 +1,5 @@
 import type { ApiObject } from '../../../src/world/cluster/change.ts'
-import { deploymentIn, optionOf } from './deployment.ts'
+import { deploymentIn, isReadOnly, optionOf } from './deployment.ts'
 import type { Finding } from './finding.ts'
 import { note, ok, unknown, warning, wrong } from './finding.ts'
 import type { Reader } from './patient.ts'
@@ -164,7 +164,7 @@ function accountOf(deployment: ApiObject | undefined, namespace: string): string
 
 /** Whether nothing is done with a right by how the controller was started: one that writes nothing, or whose certificate comes from files. */
 function isIdle({ isNeeded, group, resource, name, verb, own }: Right, deployment: ApiObject | undefined): boolean {
-  if (optionOf(deployment, '--read-only') !== undefined && !isNeeded) return true
+  if (isReadOnly(deployment) && !isNeeded) return true
   const isOfCertificate = group === '' && resource === 'secrets' && own === true && (name !== undefined || verb === 'create')
   return isOfCertificate && optionOf(deployment, '--tls-cert') !== undefined
 }

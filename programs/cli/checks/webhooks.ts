@@ -3,20 +3,21 @@ import type { ApiObject } from '../../../src/world/cluster/change.ts'
 import type { Configuration } from '../../controller/configuration.ts'
 import { collectionOf, configurationAfter, configurations } from '../../controller/configuration.ts'
 import { SECRET, servingIn } from '../../controller/serving-secret.ts'
+import { deploymentIn, isReadOnly } from './deployment.ts'
 import type { Finding } from './finding.ts'
 import { note, ok, warning, wrong } from './finding.ts'
-import type { Patient } from './patient.ts'
+import type { Patient, Reader } from './patient.ts'
 import { at, listAt, ofCluster, textAt, unread } from './patient.ts'
 import { isBeforeChange } from './service.ts'
 
 const INSTALL = 'apply what is in deploy/, or upgrade the chart'
-const KEEP = 'a running controller brings it up to date within seconds, unless it is read-only: look at its log, and at «rights» below'
+const KEEP = 'a running controller brings it up to date within seconds: look at its log, and at «rights» below'
 const RULES = 'its rules'
 const SHORT = 5 // s; a cold verification at a slow registry takes as long
 
 /** The webhook configurations: there, leading to the Service, with the rules and the CA that they need. */
 export const webhooks = ofCluster('webhook configurations', async (reader, patient) => {
-  const [authorities, isBefore] = await Promise.all([authoritiesOf(patient), isBeforeChange(reader, patient.settings)])
+  const [authorities, isToCome] = await Promise.all([authoritiesOf(patient), areRulesToCome(reader, patient)])
   const found = await Promise.all(
     configurationsOf(patient).map(async (configuration) => {
       const got = await reader.one(`${collectionOf(configuration)}/${configuration.name}`)
@@ -24,11 +25,17 @@ export const webhooks = ofCluster('webhook configurations', async (reader, patie
       if (!got.ok) return [unread(shown, got)]
       // The definitions themselves are a check of their own.
       if (!got.value) return configuration.kind === 'CustomResourceDefinition' ? [] : [wrong(`${shown} is missing`, INSTALL)]
-      return about(configuration, got.value, shown, authorities, isBefore, patient)
+      return about(configuration, got.value, shown, authorities, isToCome, patient)
     }),
   )
   return found.flat()
 })
+
+/** Whether nobody has to have written the rules yet: before a change-over, and in the midst of one. */
+async function areRulesToCome(reader: Reader, { settings }: Patient): Promise<boolean> {
+  const [isBefore, deployment] = await Promise.all([isBeforeChange(reader, settings), deploymentIn(settings.systemNamespace, reader)])
+  return isBefore || (deployment.ok && isReadOnly(deployment.value))
+}
 
 export function configurationsOf({ settings }: Patient): readonly Configuration[] {
   const { webhookName, mutatingWebhookName, validatingWebhookName } = settings
@@ -45,7 +52,7 @@ function about(
   object: ApiObject,
   shown: string,
   authorities: readonly string[],
-  isBefore: boolean,
+  isToCome: boolean,
   { settings }: Patient,
 ): readonly Finding[] {
   const isDefinition = configuration.kind === 'CustomResourceDefinition'
@@ -56,7 +63,8 @@ function about(
   const findings = [...leads(webhook, shown, settings), ...(isDefinition ? [] : strictness(webhook, shown))]
   const after = configurationAfter(configuration, object, { authorities, owner: undefined })
   const different = after ? differing(object, after, configuration) : []
-  if (isBefore && different.join('') === RULES) findings.push(note(`${shown} has the rules of the sigstore policy controller`))
+  if (isToCome && different.join('') === RULES)
+    findings.push(note(`${shown} has other rules: Sealgate brings them up to date once it writes`))
   else if (after) findings.push(wrong(`${shown} is not as it has to be: ${different.join(', ')}`, KEEP))
   return findings.length > 0 ? findings : [ok(shown)]
 }

@@ -1,6 +1,6 @@
 import { deepEqual, equal } from 'node:assert/strict'
 import { test } from 'node:test'
-import { deploymentIn, optionOf, secretOf } from '../../../../programs/cli/checks/deployment.ts'
+import { deploymentIn, isReadOnly, optionOf, secretOf } from '../../../../programs/cli/checks/deployment.ts'
 import { ward } from './ward.ts'
 
 const deployment = {
@@ -31,6 +31,17 @@ test('an option is given with its value, as the next argument, or without any', 
   equal(optionOf(deployment, '--read-only'), '')
   equal(optionOf(deployment, '--tls'), undefined)
   equal(optionOf(undefined, '--port'), undefined)
+})
+
+test('what is not given stands in the environment', () => {
+  const given = (container: object) => ({ spec: { template: { spec: { containers: [container] } } } })
+  const env = [{ name: 'SEALGATE_READ_ONLY', value: 'true' }]
+  equal(optionOf(given({ env }), '--read-only', 'SEALGATE_READ_ONLY'), 'true')
+  equal(optionOf(given({ env, args: ['--read-only=false'] }), '--read-only', 'SEALGATE_READ_ONLY'), 'false')
+  deepEqual(
+    [{ env }, { env, args: ['--read-only=false'] }, { args: ['--read-only'] }, {}].map((container) => isReadOnly(given(container))),
+    [true, false, true, false],
+  )
 })
 
 test('a file lies in the Secret that is mounted where it is', () => {

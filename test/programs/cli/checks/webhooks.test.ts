@@ -45,14 +45,22 @@ for (const [what, path, value, finding] of [
     equal((await (await ward(t, objects)).found(webhooks))[0], finding)
   })
 
-test('before the change-over the rules are those of the sigstore policy controller, and all else has to be right', async (t) => {
+test('before the change-over the rules may be those of the sigstore policy controller, and all else has to be right', async (t) => {
   const objects = sound()
   for (const name of ['webhook-1', 'webhook-2'])
     objects.set(`Pod ${name}`, pod(name, 'ghcr.io/sigstore/policy-controller/policy-controller@sha256:abc'))
   objects.set(KEY, changed(objects.get(KEY), ['webhooks', 0, 'rules'], []))
-  equal((await (await ward(t, objects)).found(webhooks))[0], `note: ${KEY} has the rules of the sigstore policy controller`)
+  equal((await (await ward(t, objects)).found(webhooks))[0], `note: ${KEY} has other rules: Sealgate brings them up to date once it writes`)
   objects.set(KEY, changed(objects.get(KEY), ['webhooks', 0, 'clientConfig', 'caBundle'], 'AAAA'))
   equal((await (await ward(t, objects)).found(webhooks))[0], `wrong: ${KEY} is not as it has to be: its rules, the CA that it trusts`)
+})
+
+test('while Sealgate writes nothing, the rules may be those that there were', async (t) => {
+  const env = [{ name: 'SEALGATE_READ_ONLY', value: 'true' }]
+  const spec = { template: { metadata: { labels: { role: 'webhook' } }, spec: { containers: [{ env }] } } }
+  const objects = sound().set('Deployment any', { kind: 'Deployment', metadata: { name: 'any', namespace: 'cosign-system' }, spec })
+  objects.set(KEY, changed(objects.get(KEY), ['webhooks', 0, 'rules'], []))
+  equal((await (await ward(t, objects)).found(webhooks))[0], `note: ${KEY} has other rules: Sealgate brings them up to date once it writes`)
 })
 
 test('one that is missing is told, and one that leads to a URL is noted', async (t) => {
