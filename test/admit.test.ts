@@ -194,6 +194,18 @@ describe('policies', () => {
     assert.ok(!codes.includes('no-signatures'))
   })
 
+  test('what is no manifest under the .sig tag is told in the words of its parser, and on a further line where it lies', async () => {
+    const { desk, image, name } = await signed()
+    await using _ = desk
+    const tag = `sha256-${image.digest.slice(7)}.sig`
+    desk.fake.manifest('app', Buffer.from('garbage'), tag, 'application/vnd.oci.image.manifest.v1+json')
+    const { allowed, message } = await desk.validate(pod(name))
+    assert.equal(allowed, false)
+    const [, said, where] = message.split('\n')
+    assert.match(said ?? '', /for authority official for \S+: invalid character 'g' looking for beginning of value$/)
+    assert.equal(where, `registry.example/app:${tag} is no manifest`)
+  })
+
   test('two containers of one image that fail the same way are one leaf with two paths', async () => {
     await using desk = await Desk.open({ policies: { p: about(refuse) } })
     const name = `registry.example/app@sha256:${'a'.repeat(64)}`

@@ -232,7 +232,8 @@ async function lookupDecision(
       const tried = refusedAll(found)
         ? [because({ about: 'check', check: 'the credentials suffice' }, { code: 'credentials-tried', tried: found.tried })]
         : []
-      return { lookup: anyOf(question, [failure, ...tried], found.reason), tried: 0 }
+      const further = found.further ? [because({ about: 'check', check: 'what lies there can be read' }, found.further)] : []
+      return { lookup: anyOf(question, [failure, ...tried, ...further], found.reason), tried: 0 }
     }
     case 'found': {
       const wanted = found.signatures.filter((s) => authority.format === 'any' || authority.format === s.form)

@@ -30,4 +30,5 @@ export type AttestationEvidence = SignatureEvidence
 export type Found =
   | { readonly state: 'found'; readonly signatures: readonly SignatureEvidence[]; readonly beyond: number }
   | { readonly state: 'absent' }
-  | { readonly state: 'unknown'; readonly reason: Reason; readonly tried: readonly string[] }
+  /** `further`: what `reason`, in the words of the specification, does not say. */
+  | { readonly state: 'unknown'; readonly reason: Reason; readonly tried: readonly string[]; readonly further?: Reason }

@@ -104,7 +104,10 @@ async function byTag(source: Source, tag: string, kind: Kind): Promise<Found> {
   await afterOthers(fetched.value.bytes.length > MUCH_BYTES)
   const reference = `${source.place.registry}/${source.place.repository}:${tag}`
   const manifest = readManifest(fetched.value.bytes, fetched.value.mediaType)
-  if (!manifest.ok) return { state: 'unknown', reason: { code: 'registry-malformed', text: `${reference}: ${manifest.detail}` }, tried: [] }
+  if (!manifest.ok) {
+    const further: Reason = { code: 'registry-malformed', text: `${reference} is no manifest` }
+    return { state: 'unknown', reason: { code: 'registry-malformed', text: manifest.detail }, tried: [], further }
+  }
   const layers = signatureLayers(manifest.value, reference)
   if (!layers.ok) return { state: 'unknown', reason: layers.reason, tried: [] }
   if (layers.value.length === 0) return { state: 'absent' }
