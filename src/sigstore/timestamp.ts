@@ -47,7 +47,7 @@ export function verifyTimestamp(token: Uint8Array, signed: Uint8Array, authoriti
     if (why === undefined) return { ok: true, value: { [verified]: true, at: stamp.at, authority: authority.uri } }
     closest = closerOf(closest, why)
   }
-  return refused(closest?.detail ?? 'none of the timestamp authorities that are trusted made it')
+  return refused((closest ?? STRANGER).detail)
 }
 
 /** Reads the annotation `dev.sigstore.cosign/rfc3161timestamp` (cosign's signature specification): the bytes of the timestamp. At most 32 KiB; never throws. */
@@ -69,6 +69,9 @@ function refused(detail: string): Read<never> {
 /** Why an authority did not sign a timestamp. `isSigner`: the certificate is one of its own, so that what is wrong is worth telling. */
 type Unsigned = { readonly isSigner: boolean; readonly detail: string }
 
+const UNTRUSTED = 'error while verifying with chain: pkcs7: failed to verify certificate chain: ' // the text that users know
+const STRANGER: Unsigned = { isSigner: false, detail: `${UNTRUSTED}x509: certificate signed by unknown authority` }
+
 function closerOf(one: Unsigned | undefined, other: Unsigned): Unsigned {
   return one && (one.isSigner || !other.isSigner) ? one : other
 }
@@ -83,13 +86,13 @@ function whyNotSignedBy(stamp: Stamp, authority: CertificateAuthority): Unsigned
     if (why === undefined) return undefined
     closest = closerOf(closest, { ...why, isSigner: why.isSigner || own.length > 0 })
   }
-  return closest ?? { isSigner: false, detail: 'none of the timestamp authorities that are trusted made it' }
+  return closest ?? STRANGER
 }
 
 function whyNotSignedWith(certificate: X509Certificate, stamp: Stamp, authority: CertificateAuthority): Unsigned | undefined {
   // The path first: the key of a certificate that nobody vouches for is not even tried.
   const path = findPath(certificate, stamp.certificates, [authority], 'time-stamping', stamp.at)
-  if (!path.ok) return { isSigner: false, detail: `error while verifying with chain: ${sentenceOf(path.reason)}` }
+  if (!path.ok) return { isSigner: false, detail: `${UNTRUSTED}${sentenceOf(path.reason)}` }
   const unsigned = (detail: string): Unsigned => ({ isSigner: true, detail })
   const { from, until } = authority.valid
   if (stamp.at < from || (until !== undefined && stamp.at > until))

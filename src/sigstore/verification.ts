@@ -112,6 +112,10 @@ export function verifySigned(signed: Signed, terms: Terms, at: number, note: Not
   const window = windowOf(signed, path?.value)
   if (!window.ok) return window
   const invalid = window.value && whyNotValid(window.value, times, at, signed.form, terms)
+  // A signature in annotations without a timestamp goes all the way, as specified, so that what else is wrong is told first; and no further.
+  const isUnstamped = terms.time !== 'ignored' && terms.time.isRequired && stamps.value.length === 0
+  const isExpired = invalid !== undefined && times.length === 0 && window.value !== undefined && at > window.value.until
+  if (isUnstamped && (!invalid || isExpired)) return refused({ code: 'timestamp-missing', ...(isExpired && { isExpired }) })
   if (invalid) return refused(invalid)
   return {
     ok: true,
@@ -177,7 +181,7 @@ function signedTimes(signed: Signed, { time }: Terms): Read<readonly Time[]> {
   const { authorities, isRequired } = time
   if ('code' in authorities) return refused(authorities)
   const stamps = stampsOf(signed, authorities)
-  return stamps.ok && stamps.value.length === 0 && isRequired ? noTimestamp(signed) : stamps
+  return stamps.ok && stamps.value.length === 0 && isRequired && signed.form === 'bundle' ? noTimestamp(signed) : stamps
 }
 
 /**

@@ -56,7 +56,9 @@ function whyNotLogged(timestamp: Timestamp, logged: Buffer, logs: readonly LogKe
   // The same key may stand there twice, for two periods.
   const inService = named.find(({ valid }) => timestamp.at >= valid.from && (valid.until === undefined || timestamp.at <= valid.until))
   if (!inService) return invalid(`the log ${quoted(first.url)} was not in service at ${timeText(timestamp.at)}`)
-  return isSigned(timestamp, logged, inService) ? undefined : invalid('failed to verify signature')
+  return isSigned(timestamp, logged, inService)
+    ? undefined
+    : invalid(`failed to verify ${inService.key.asymmetricKeyType === 'ec' ? 'ECDSA ' : ''}signature`)
 }
 
 function timeText(at: number): string {

@@ -92,7 +92,11 @@ for (const [title, said, detail] of [
     { certificateId: 'of another' },
     'its signing-certificate attribute names another certificate',
   ],
-  ['without the certificate of its signer', { embedded: [] }, 'none of the timestamp authorities that are trusted made it'],
+  [
+    'without the certificate of its signer',
+    { embedded: [] },
+    'error while verifying with chain: pkcs7: failed to verify certificate chain: x509: certificate signed by unknown authority',
+  ],
   ['on the 30th of February', { time: '20260230120000Z' }, 'its time cannot be read'],
   ['in local time', { time: '20260115120000' }, 'its time cannot be read'],
   ["at 24 o'clock", { time: '20260115240000Z' }, 'its time cannot be read'],
@@ -138,7 +142,10 @@ test('the certificate of the signer may be in the trust root instead of the toke
 
 test('an authority that names its own signing certificate is believed with no other of its root', async () => {
   const trusted = { ...tsa.trusted, intermediates: [other.leaf.certificate, tsa.intermediate.certificate] }
-  assert.equal(why(tsa.stamp(SIGNED), [trusted]), 'none of the timestamp authorities that are trusted made it')
+  assert.equal(
+    why(tsa.stamp(SIGNED), [trusted]),
+    'error while verifying with chain: pkcs7: failed to verify certificate chain: x509: certificate signed by unknown authority',
+  )
 })
 
 test('intermediates in the token are links, and nothing more', () => {

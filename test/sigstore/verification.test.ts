@@ -178,6 +178,23 @@ describe('where a policy asks for a timestamp, one is needed (Q11)', () => {
       assert.match(said(verifySignature(evidence, digest, keyless(sigstore, { time: 'optional' }), LATER)), /hashed messages don't match$/)
     })
   }
+  test('annotations without one are judged to the end, in the specified words, and never stand', () => {
+    const terms = keyless(sigstore, { log: 'ignored', time: 'required' })
+    const saidOf = (options: SignOptions, at: number): string =>
+      said(verifySignature(signed('annotations', { log: 'none', ...options }), digest, terms, at))
+    assert.equal(saidOf({}, LATER), 'expected a signed timestamp to verify an expired certificate')
+    assert.equal(saidOf({}, SIGNED_AT + MINUTE), none.annotations)
+    assert.match(saidOf({}, SIGNED_AT - MINUTE), /^certificate was issued after observed time: /)
+    assert.match(saidOf({ broken: 'subject-other-than-trusted' }, LATER), /^none of the expected identities matched/)
+    assert.match(saidOf({ broken: 'sct-missing' }, LATER), /does not include required embedded SCT/)
+    assert.equal(saidOf({ broken: 'signature-by-another-key' }, LATER), 'invalid signature when validating ASN.1 encoded signature')
+    assert.match(saidOf({ broken: 'image-other' }, LATER), /^invalid or missing digest in claim/)
+    const signer = makeSigner()
+    const byItsKey = byKey(sigstore, keyOf(signer.pem), { log: 'ignored', time: 'required' })
+    const ofKey = (by: typeof signer): string =>
+      said(verifySignature(signed('annotations', { signer: by, log: 'none' }), digest, byItsKey, LATER))
+    assert.deepEqual([ofKey(signer), ofKey(makeSigner())], [none.annotations, 'invalid signature when validating ASN.1 encoded signature'])
+  })
   test('lesson 20: any of several authorities will do, not only the last (Q27)', async () => {
     const several = await Sigstore.create({ timestampAuthorities: 3 })
     const demands: Demands = { log: 'ignored', time: 'required' }

@@ -53,7 +53,10 @@ for (const kind of ['P-256', 'P-384', 'P-521', 'RSA', 'Ed25519'] as const satisf
     const [own, other] = [makeLog({ kind }), makeLog({ kind })]
     assert.equal(why({ logs: [own] }, [own]), undefined)
     const impostor = { ...other, key: { ...other.key, id: own.key.id } }
-    assert.equal(why({ logs: [own] }, [impostor]), 'error verifying embedded SCT: failed to verify signature')
+    assert.equal(
+      why({ logs: [own] }, [impostor]),
+      `error verifying embedded SCT: failed to verify ${kind.startsWith('P') ? 'ECDSA ' : ''}signature`,
+    )
   })
 }
 
@@ -80,7 +83,7 @@ test('every timestamp must be believed, not only one', () => {
     [log, bad],
     [bad, log],
   ])
-    assert.equal(why({ logs }, [log, bad]), 'error verifying embedded SCT: failed to verify signature')
+    assert.equal(why({ logs }, [log, bad]), 'error verifying embedded SCT: failed to verify ECDSA signature')
   const second = makeLog()
   assert.equal(why({ logs: [log, second] }, [log, second]), undefined)
 })
@@ -89,10 +92,10 @@ for (const [title, said, detail] of [
   ['with extensions of its own', { extensions: Buffer.from('more') }, undefined],
   ['of another version', { version: 1 }, 'the list of timestamps is malformed'],
   ['with a byte behind it', { trailing: Buffer.from([0]) }, 'the list of timestamps is malformed'],
-  ['that says it is signed with RSA', { algorithm: [4, 1] }, 'failed to verify signature'],
-  ['that says it is over SHA-1', { algorithm: [2, 3] }, 'failed to verify signature'],
-  ['that says it is over nothing', { algorithm: [0, 3] }, 'failed to verify signature'],
-  ['that says it is over SHA-512', { algorithm: [6, 3] }, 'failed to verify signature'],
+  ['that says it is signed with RSA', { algorithm: [4, 1] }, 'failed to verify ECDSA signature'],
+  ['that says it is over SHA-1', { algorithm: [2, 3] }, 'failed to verify ECDSA signature'],
+  ['that says it is over nothing', { algorithm: [0, 3] }, 'failed to verify ECDSA signature'],
+  ['that says it is over SHA-512', { algorithm: [6, 3] }, 'failed to verify ECDSA signature'],
   ['of a time after everything', { at: 2 ** 52 }, undefined],
 ] as const satisfies readonly (readonly [string, Stamped, string | undefined])[]) {
   test(`a timestamp ${title} is ${detail === undefined ? 'believed' : 'refused'}`, () => {
@@ -122,7 +125,7 @@ test('a log may be in the trust root twice, for two periods', () => {
 test('lesson 17: a timestamp of another certificate, or for another issuer, is refused', () => {
   let stolen: Buffer | undefined
   mintLeaf(root, { timestamps: (entry) => (stolen = vector(vector(log.stamp(entry)))) })
-  assert.equal(why({ timestamps: () => stolen ?? Buffer.alloc(0) }), 'error verifying embedded SCT: failed to verify signature')
+  assert.equal(why({ timestamps: () => stolen ?? Buffer.alloc(0) }), 'error verifying embedded SCT: failed to verify ECDSA signature')
 
   const twin = mintAuthority('CN=root')
   const leaf = mintLeaf(root, { logs: [log] })
@@ -138,7 +141,7 @@ test('a timestamp is over everything in the certificate but itself, wherever it 
   mintLeaf(root, { ...made, timestamps: (entry) => (taken = vector(vector(log.stamp(entry)))) })
   const first = { oid: SCT_LIST, value: der(0x04, taken ?? Buffer.alloc(0)) }
   assert.equal(why({ keys, extensions: [first, ...(made.extensions ?? [])] }), undefined)
-  assert.match(why({ keys, extensions: [first, { oid: '1.2.4', value: sequence() }] }) ?? '', /failed to verify signature/)
+  assert.match(why({ keys, extensions: [first, { oid: '1.2.4', value: sequence() }] }) ?? '', /failed to verify ECDSA signature/)
 })
 
 test('lesson 39: the number of timestamps is bounded', () => {
