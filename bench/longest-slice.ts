@@ -1,32 +1,54 @@
 import { dlopen } from 'node:ffi'
-import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { constants, monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks'
 import { answerParent } from './conversation.ts'
 
 /**
  * For how long others had no turn at most, in ms: by the clock, which counts what the kernel gave to other processes meanwhile, and by the
- * processor time of the event loop's own thread, which is ours alone.
+ * processor time of the event loop's own thread, which is ours alone. `uncollected`: of slices in which V8 did not collect what is old, which takes as
+ * long as other processes leave it few cores. `collecting`: the longest of such collections, by the clock.
  */
-export type LongestSlice = { readonly clock: number; readonly own: number }
+export type LongestSlice = { readonly clock: number; readonly own: number; readonly uncollected: number; readonly collecting: number }
 
 // Loaded into the webhook by the benchmark: tells for how long at most its event loop was held up since it was last asked.
 const LOOK = 1 // ms between looks
+const WORTH_NOTING = 1 // ms
 const delays = monitorEventLoopDelay({ resolution: LOOK })
 delays.enable()
 
 const processorTime = threadClock()
-let longest = 0
+type Span = { readonly from: number; readonly to: number; readonly own: number }
+let slices: Span[] = []
+let collections: Span[] = []
+const collector = new PerformanceObserver((seen) => collected(seen.getEntries()))
+collector.observe({ entryTypes: ['gc'] })
 let last = processorTime()
+let from = performance.now()
 setInterval(() => {
   const now = processorTime()
-  longest = Math.max(longest, now - last)
+  const to = performance.now()
+  if (now - last > WORTH_NOTING) slices.push({ from, to, own: now - last })
   last = now
+  from = to
 }, LOOK).unref()
+
+/** `detail` is Node's own. */
+type Collection = PerformanceEntry & { readonly detail?: { readonly kind: number } }
+
+function collected(entries: readonly Collection[]): void {
+  for (const { startTime, duration, detail } of entries) {
+    if (detail?.kind !== constants.NODE_PERFORMANCE_GC_MINOR) collections.push({ from: startTime, to: startTime + duration, own: duration })
+  }
+}
 
 answerParent<'longest-slice', LongestSlice>(() => {
   // The histogram counts the time between looks as delay.
-  const slice = { clock: delays.max / 1e6 - LOOK, own: longest }
+  collected(collector.takeRecords())
+  const alone = slices.filter((slice) => !collections.some(({ from, to }) => from < slice.to && to > slice.from))
+  const longest = (spans: readonly Span[]): number => spans.reduce((most, { own }) => Math.max(most, own), 0)
+  const slice = { clock: delays.max / 1e6 - LOOK, own: longest(slices), uncollected: longest(alone), collecting: longest(collections) }
   delays.reset()
-  longest = 0
+  slices = []
+  collections = []
   last = processorTime()
   return slice
 })

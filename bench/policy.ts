@@ -1,13 +1,14 @@
 import { DEFAULT_ISSUER, DEFAULT_SUBJECT } from '../fakes/sigstore/authority.ts'
 import { REGISTRY } from './processes.ts'
 
-/** A policy about the images of the benchmark's registry, satisfied by a signature with the key (PEM). */
-export function policyOf(key: string, name = 'signed', glob = `${REGISTRY}/**`): object {
+/** A policy about the images of the benchmark's registry, satisfied by a signature with the key (PEM), or by attestations of these types. */
+export function policyOf(key: string, name = 'signed', glob = `${REGISTRY}/**`, types: readonly string[] = []): object {
+  const attestations = types.length > 0 ? { attestations: types.map((predicateType, i) => ({ name: `type-${i}`, predicateType })) } : {}
   return {
     apiVersion: 'policy.sigstore.dev/v1beta1',
     kind: 'ClusterImagePolicy',
     metadata: { name },
-    spec: { images: [{ glob }], authorities: [{ name: 'official', key: { data: key, hashAlgorithm: 'sha256' } }] },
+    spec: { images: [{ glob }], authorities: [{ name: 'official', key: { data: key, hashAlgorithm: 'sha256' }, ...attestations }] },
   }
 }
 

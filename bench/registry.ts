@@ -1,12 +1,20 @@
 import { FakeRegistry } from '../fakes/registry.ts'
 import type { BundleJson, ImageDescriptor, Pushed } from '../fakes/signer.ts'
-import { bundleReferrer, makeSigner, signatureManifest, signBundle, signOldForm } from '../fakes/signer.ts'
+import {
+  attestationManifest,
+  attestOldForm,
+  bundleReferrer,
+  makeSigner,
+  signatureManifest,
+  signBundle,
+  signOldForm,
+} from '../fakes/signer.ts'
 import { Sigstore } from '../fakes/sigstore/sigstore.ts'
 import { answerParent } from './conversation.ts'
 
 /**
  * What the registry process can be told. `fill` puts in signed images, each in a repository of its own or all in one; `bad` ones carry so
- * many signatures of another key, `padded` by so many bytes each, `padded` by so many bytes each, `keyless` ones so many of an identity. `trust` says whom to believe about those. `seen` tells of the requests since it was last asked.
+ * many signatures of another key, `padded` by so many bytes each, `attested` ones an attestation of so many bytes in one of the forms, `isBad`: by another key, `keyless` ones so many of an identity. `trust` says whom to believe about those. `seen` tells of the requests since it was last asked.
  */
 export type RegistryQuestion =
   | { readonly ask: 'fill'; readonly repository: string; readonly images: number; readonly form: Form; readonly together?: boolean }
@@ -14,7 +22,13 @@ export type RegistryQuestion =
   | { readonly ask: 'trust' }
   | { readonly ask: 'seen' }
 
-export type Form = 'sig' | 'bundle' | 'keyless-bundle' | { readonly bad: number; readonly padded?: number } | { readonly keyless: number }
+export type Form =
+  | 'sig'
+  | 'bundle'
+  | 'keyless-bundle'
+  | { readonly bad: number; readonly padded?: number }
+  | { readonly keyless: number }
+  | { readonly attested: 'sig' | 'bundle'; readonly bytes: number; readonly isBad: boolean }
 
 export type RegistryAnswer = {
   readonly port: number
@@ -76,6 +90,13 @@ function evidence(image: ImageDescriptor, form: Form): Pushed {
   if (form === 'bundle') return bundleReferrer(image, signBundle(signer, image.digest))
   const { digest } = image
   if (form === 'keyless-bundle') return bundleReferrer(image, sigstore.signImage({ digest, form: 'bundle' }).bundle as BundleJson)
+  if ('attested' in form) {
+    const options = { predicateType: SBOM, predicate: { packages: packages(form.bytes) } }
+    const by = form.isBad ? stranger : signer
+    return form.attested === 'sig'
+      ? attestationManifest(digest, [attestOldForm([by], digest, options)])
+      : bundleReferrer(image, signBundle(by, digest, options), SBOM)
+  }
   if ('keyless' in form)
     return signatureManifest(
       digest,
@@ -86,6 +107,20 @@ function evidence(image: ImageDescriptor, form: Form): Pushed {
     signOldForm(stranger, image.digest, { optional: { number: i, padding: 'x'.repeat(form.padded ?? 0) } }),
   )
   return signatureManifest(image.digest, signatures)
+}
+
+const SBOM = 'https://spdx.dev/Document'
+
+/** As an SBOM lists them, so many bytes of base64 of JSON. */
+function packages(bytes: number): readonly object[] {
+  const one = (i: number): object => ({
+    SPDXID: `SPDXRef-${String(i).padStart(8, '0')}`,
+    name: `package-${filled}`,
+    versionInfo: '1.2.3',
+    licenseConcluded: 'NOASSERTION',
+    externalRefs: [{ referenceCategory: 'PACKAGE-MANAGER', referenceType: 'purl', referenceLocator: 'pkg:npm/package@1.2.3' }],
+  })
+  return Array.from({ length: Math.floor((bytes * 3) / 4 / (JSON.stringify(one(0)).length + 1)) }, (_, i) => one(i))
 }
 
 function push(repository: string, { manifest, blobs, tag }: Pushed): void {

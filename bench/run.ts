@@ -8,6 +8,7 @@ import { burst } from './questions/burst.ts'
 import { cold } from './questions/cold.ts'
 import { inCluster } from './questions/in-cluster.ts'
 import { keyless } from './questions/keyless.ts'
+import { largeAttestations } from './questions/large-attestations.ts'
 import { manyPolicies } from './questions/many-policies.ts'
 import { memory } from './questions/memory.ts'
 import { oneSignature } from './questions/one-signature.ts'
@@ -29,6 +30,7 @@ const questions: readonly Question[] = [
   tenContainers,
   burst,
   badSignatures,
+  largeAttestations,
   pressure,
   manyPolicies,
   keyless,

@@ -35,6 +35,7 @@ export const badSignatures: Question = {
       { what: 'reviews of the bad one', value: loop.perSecond, unit: '/s' },
       { what: 'bad one: p50', value: loop.p50, unit: 'ms' },
       { what: 'longest slice of its own work', value: slice.own, unit: 'ms', goal: { atMost: 10 } },
+      { what: 'longest of them without collecting old garbage', value: slice.uncollected, unit: 'ms', goal: { atMost: 10 } },
       { what: 'longest time without a turn, waits for a core included', value: slice.clock, unit: 'ms' },
     ]
   },

@@ -32,6 +32,12 @@ export const manyPolicies: Question = {
       { what: 'longest slice of its own work while they arrive', value: arriving.own, unit: 'ms', goal: { atMost: 10 } },
       { what: 'longest slice of its own work while they change', value: changing.own, unit: 'ms', goal: { atMost: 10 } },
       {
+        what: 'longest of both without collecting old garbage',
+        value: Math.max(arriving.uncollected, changing.uncollected),
+        unit: 'ms',
+        goal: { atMost: 10 },
+      },
+      {
         what: 'longest time without a turn meanwhile, waits for a core included',
         value: Math.max(arriving.clock, changing.clock),
         unit: 'ms',

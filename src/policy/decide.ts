@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
 import type { VerifiedStatement } from '../sigstore/attestation.ts'
-import { verifyAttestation } from '../sigstore/attestation.ts'
+import { verifyAttestationInTurns } from '../sigstore/attestation.ts'
 import type { Found, SignatureEvidence } from '../sigstore/evidence.ts'
 import type { LogEntry } from '../sigstore/log-entry.ts'
+import { MAX_SEARCH_CHARACTERS } from '../sigstore/log-entry.ts'
 import type { Note, Refused, Signer } from '../sigstore/signature.ts'
 import { verifySignature } from '../sigstore/signature.ts'
 import type { Terms } from '../sigstore/terms.ts'
@@ -20,9 +21,6 @@ export const MAX_SIGNATURES_TRIED = 1000
 
 /** Searches of transparency logs for one policy and image; each is a request to the log, and whoever signs chooses how many there are. */
 export const MAX_LOG_SEARCHES = 10
-
-/** Characters of one search. Rekor takes uploads of some 100 KiB, so it has no entry of anything larger that could be found. */
-const MAX_SEARCH_CHARACTERS = 1024 * 1024
 
 /** What a transparency log is to be searched for: signatures that came without their entry. */
 export type LogQuery = { readonly url: string; readonly proposals: readonly object[] }
@@ -282,8 +280,8 @@ async function signatureDecision(judgement: Judgement, signature: SignatureEvide
 }
 
 function attestationDecision(judgement: Judgement, attestation: SignatureEvidence, demand: Demand): Promise<Verified> {
-  return once(judgement, attestation, demand, 'attested', (terms, evidence, note) => {
-    const answer = verifyAttestation(evidence, judgement.image.digest, terms, 'any', judgement.at, note)
+  return once(judgement, attestation, demand, 'attested', async (terms, evidence, note) => {
+    const answer = await verifyAttestationInTurns(evidence, judgement.image.digest, terms, 'any', judgement.at, note, judgement.turn)
     if (!answer.ok) return answer
     const { statement } = answer
     return { ok: true, reason: attestedBy(statement.signer, statement.statement.predicateType), until: statement.until, statement }
@@ -291,7 +289,8 @@ function attestationDecision(judgement: Judgement, attestation: SignatureEvidenc
 }
 
 type Passed = { readonly ok: true; readonly reason: Reason; readonly until: number | undefined; readonly statement?: VerifiedStatement }
-type Verify = (terms: Terms, evidence: SignatureEvidence, note: Note) => Passed | Refused
+type Answer = Passed | Refused
+type Verify = (terms: Terms, evidence: SignatureEvidence, note: Note) => Answer | Promise<Answer>
 
 /** Each piece of evidence is verified once by each demand, and once more when a log was searched for its entry. */
 async function once(
@@ -307,7 +306,7 @@ async function once(
   if (before) return before
   const question: Question = { about: 'check', check: `${demand.signer} ${what} this digest` }
   let steps: Reason[] = []
-  const answer = withSearch(judgement, demand[evidence.form], evidence, (terms, searched) => {
+  const answer = await withSearch(judgement, demand[evidence.form], evidence, (terms, searched) => {
     steps = []
     return verify(terms, searched, (step) => steps.push(step))
   })
@@ -335,13 +334,13 @@ const CHECKS: { readonly [code in Code]?: string } = {
 }
 
 /** Where only a log entry is missing, and the log can be searched for it: what the search found, once it has. */
-function withSearch(
+async function withSearch(
   judgement: Judgement,
   terms: Terms,
   evidence: SignatureEvidence,
-  verify: (terms: Terms, evidence: SignatureEvidence) => Passed | Refused,
-): Passed | Refused | 'under way' {
-  const answer = verify(terms, evidence)
+  verify: (terms: Terms, evidence: SignatureEvidence) => Answer | Promise<Answer>,
+): Promise<Answer | 'under way'> {
+  const answer = await verify(terms, evidence)
   const url = terms.log === 'ignored' ? undefined : terms.log.search
   // Of an envelope in a bundle there is nothing to ask for.
   if (answer.ok || !answer.search || answer.search.proposals.length === 0 || url === undefined) return answer

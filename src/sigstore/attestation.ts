@@ -1,9 +1,13 @@
+import type { Bundle } from '@sigstore/bundle'
 import type { Digest } from '../image/digest.ts'
 import type { PublicKey } from '../trust/key.ts'
 import type { Read } from '../verdict/read.ts'
 import type { Reason } from '../verdict/reason.ts'
-import { MAX_ATTESTATION_BYTES, readBundle } from './bundle.ts'
-import { readEnvelope } from './envelope.ts'
+import type { Bulk } from './bulk.ts'
+import { atOnce, InTurns } from './bulk.ts'
+import { MAX_ATTESTATION_BYTES, readBundle, readBundleInTurns } from './bundle.ts'
+import type { Envelope } from './envelope.ts'
+import { readEnvelope, readEnvelopeInTurns } from './envelope.ts'
 import type { AttestationEvidence } from './evidence.ts'
 import { termsOf } from './signature.ts'
 import type { SignedStatement } from './signed-statement.ts'
@@ -12,6 +16,9 @@ import type { Statement } from './statement.ts'
 import type { Terms } from './terms.ts'
 import { annotated, bundled } from './verification-material.ts'
 import type { Note, Refused, Signer } from './verification.ts'
+
+/** Bytes of an attestation from which on others have their turn while it is judged: an envelope may have 16 signatures, and each hashes all of it. */
+const MUCH_BYTES = 128 * 1024
 
 // Not exported, and not in JSON: nothing but this file can make a value that carries it.
 const verified: unique symbol = Symbol('verified')
@@ -65,8 +72,48 @@ export function verifyAttestation(
   const at = (typeof types === 'number' ? types : now) ?? NaN
   const demanded = 'signer' in terms ? terms : termsOf(terms)
   const read = evidence.form === 'annotations' ? layerOf(evidence, digest) : bundleOf(evidence, digest, demanded)
+  return read.ok ? verifyRead(evidence, read.value, demanded, predicateTypes, at, note) : read
+}
+
+/** As `verifyAttestation`, however large the attestation is: others have their turn meanwhile. Never rejects. */
+export async function verifyAttestationInTurns(
+  evidence: AttestationEvidence,
+  digest: Digest,
+  terms: Terms,
+  predicateTypes: PredicateTypes,
+  at: number,
+  note: Note,
+  turn: () => Promise<void>,
+): Promise<AttestationVerification> {
+  const bytes = evidence.form === 'annotations' ? evidence.payload : evidence.bytes
+  if (!(bytes instanceof Uint8Array) || bytes.length < MUCH_BYTES)
+    return verifyAttestation(evidence, digest, terms, predicateTypes, at, note)
+  const read =
+    evidence.form === 'annotations'
+      ? layerWith(evidence, bytes, await readEnvelopeInTurns(bytes, turn), digest)
+      : bundleWith(evidence, await readBundleInTurns(bytes, MAX_ATTESTATION_BYTES, turn), digest, terms)
   if (!read.ok) return read
-  const verdict = verifySignedStatement(read.value, demanded, at, note)
+  const bulk = new InTurns(turn)
+  for (;;) {
+    const steps: Reason[] = []
+    const answer = verifyRead(evidence, read.value, terms, predicateTypes, at, (step) => steps.push(step), bulk)
+    if (await bulk.work()) continue
+    steps.forEach(note)
+    return answer
+  }
+}
+
+function verifyRead(
+  evidence: AttestationEvidence,
+  read: SignedStatement,
+  terms: Terms,
+  predicateTypes: PredicateTypes,
+  at: number,
+  note?: Note,
+  bulk: Bulk = atOnce,
+): AttestationVerification {
+  const { digest } = read
+  const verdict = verifySignedStatement(read, terms, at, note, bulk)
   if (!verdict.ok) return verdict
   const { signer, statement, times, until } = verdict
   const { predicateType } = statement
@@ -76,17 +123,26 @@ export function verifyAttestation(
   return { ok: true, statement: { [verified]: true, digest, signer, form, manifest, layer, statement, times, until } }
 }
 
-function layerOf({ payload, annotations, entries }: AttestationEvidence & { form: 'annotations' }, digest: Digest): Read<SignedStatement> {
-  if (!(payload instanceof Uint8Array)) return refused(payload)
-  const envelope = readEnvelope(payload)
-  if (!envelope.ok) return envelope
-  const material = annotated(annotations)
-  return { ok: true, value: { material, searched: entries, envelope: envelope.value, json: payload, digest, saysThreshold: true } }
+type Layer = AttestationEvidence & { form: 'annotations' }
+type InBundle = AttestationEvidence & { form: 'bundle' }
+
+function layerOf(evidence: Layer, digest: Digest): Read<SignedStatement> {
+  const { payload } = evidence
+  return payload instanceof Uint8Array ? layerWith(evidence, payload, readEnvelope(payload), digest) : refused(payload)
 }
 
-function bundleOf({ bytes, entries }: AttestationEvidence & { form: 'bundle' }, digest: Digest, { signer }: Terms): Read<SignedStatement> {
-  if (!(bytes instanceof Uint8Array)) return refused(bytes)
-  const bundle = readBundle(bytes, MAX_ATTESTATION_BYTES)
+function layerWith({ annotations, entries }: Layer, json: Uint8Array, envelope: Read<Envelope>, digest: Digest): Read<SignedStatement> {
+  if (!envelope.ok) return envelope
+  const material = annotated(annotations)
+  return { ok: true, value: { material, searched: entries, envelope: envelope.value, json, digest, saysThreshold: true } }
+}
+
+function bundleOf(evidence: InBundle, digest: Digest, terms: Terms): Read<SignedStatement> {
+  const { bytes } = evidence
+  return bytes instanceof Uint8Array ? bundleWith(evidence, readBundle(bytes, MAX_ATTESTATION_BYTES), digest, terms) : refused(bytes)
+}
+
+function bundleWith({ entries }: InBundle, bundle: Read<Bundle>, digest: Digest, { signer }: Terms): Read<SignedStatement> {
   if (!bundle.ok) return bundle
   const { content, verificationMaterial } = bundle.value
   // A certificate in a bundle would be key material that the registry chose (lesson 18).

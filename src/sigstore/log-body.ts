@@ -1,14 +1,19 @@
 import { createHash } from 'node:crypto'
-import { dsse, pem } from '@sigstore/core'
+import { pem } from '@sigstore/core'
 import type { Json } from '../image/json.ts'
 import { isJsonObject, readJson } from '../image/json.ts'
 import { firstPemBlock, readPkcs1, readSubjectPublicKeyInfo } from '../trust/key.ts'
 import { quoted } from '../verdict/reason.ts'
 import { decodeBase64 } from './base64.ts'
+import type { Bulk } from './bulk.ts'
+import { atOnce } from './bulk.ts'
 import type { Envelope } from './envelope.ts'
+import { preAuthEncoding } from './envelope.ts'
 
 /** Bytes of an entry's canonicalized body. Public ones have under 20 KiB, statements are not in them; Rekor itself takes uploads of some 100 KiB. */
 export const MAX_BODY_BYTES = 1024 * 1024
+/** Characters of what a log is searched for. Rekor takes uploads of some 100 KiB, so it has no entry of anything larger that could be found. */
+export const MAX_SEARCH_CHARACTERS = 1024 * 1024
 const BOUNDS = { bytes: MAX_BODY_BYTES, depth: 12, values: 2000 } // an entry has eight levels and, with one signature, some 30 values
 const MAX_PEM_SHOWN = 4096 // characters; a certificate of Fulcio for a workflow has 3,000
 
@@ -29,6 +34,8 @@ export type Logged = {
         readonly envelope: Pick<Envelope, 'payloadType' | 'payload'>
         readonly json: Uint8Array | undefined
       }
+  /** How its content is hashed; in one go when absent. */
+  readonly bulk?: Bulk | undefined
 }
 
 /** A hash in an entry: `algorithm` as it writes it, `value` in lower-case hex. */
@@ -64,7 +71,7 @@ export function whyNotAbout(
   if (!reader) return `unsupported type ${quoted(`${kind} ${version}`)}`
   const claim = reader(member(read.value, 'spec'))
   if (!claim) return `failed to extract signature from bundle: a ${kind} ${version} is malformed`
-  return whyOtherSignature(claim, about) ?? whyOtherContent(claim, about.content, named ? ALGORITHMS : SHA256_ONLY)
+  return whyOtherSignature(claim, about) ?? whyOtherContent(claim, about, named ? ALGORITHMS : SHA256_ONLY)
 }
 
 function whyOtherSignature({ signatures }: Claim, { signature, signer }: Logged): string | undefined {
@@ -76,13 +83,15 @@ function whyOtherSignature({ signatures }: Claim, { signature, signer }: Logged)
     : `comparing public key PEMs, expected ${pemOf(signer)}, got ${pemOf(first.signer)}`
 }
 
-function whyOtherContent(claim: Claim, content: Logged['content'], algorithms: Algorithms): string | undefined {
-  if (claim.over === 'bytes') return whyOtherHash(claim.hash, signedContent(content), algorithms)
+function whyOtherContent(claim: Claim, { content, bulk = atOnce }: Logged, algorithms: Algorithms): string | undefined {
+  if (claim.over === 'bytes') return whyOtherHash(claim.hash, signedContent(content), algorithms, bulk)
   if (content.is !== 'envelope') return 'the entry is about an envelope, and what is signed is not one'
   // The old form has the very JSON that the log was shown; a bundle has not.
-  if (content.json && claim.envelopeHash) return whyOtherHash(claim.envelopeHash, content.json, algorithms)
+  if (content.json && claim.envelopeHash) return whyOtherHash(claim.envelopeHash, content.json, algorithms, bulk)
   if (claim.signatures.some((s) => s.signature === undefined)) return 'the entry does not name the signature that it is about'
-  return claim.payloadHash ? whyOtherHash(claim.payloadHash, content.envelope.payload, algorithms) : 'the entry has no hash of the payload'
+  return claim.payloadHash
+    ? whyOtherHash(claim.payloadHash, content.envelope.payload, algorithms, bulk)
+    : 'the entry has no hash of the payload'
 }
 
 /** What the signature is over: of an envelope the pre-authentication encoding (DSSE, «Protocol»), as entries of plain signatures speak of it. */
@@ -93,7 +102,7 @@ function signedContent(content: Logged['content']): Uint8Array | { readonly sha2
     case 'digest':
       return content
     case 'envelope':
-      return dsse.preAuthEncoding(content.envelope.payloadType, content.envelope.payload)
+      return preAuthEncoding(content.envelope)
   }
 }
 
@@ -112,11 +121,12 @@ function whyOtherHash(
   { algorithm, value }: Hashed,
   content: Uint8Array | { readonly sha256: Uint8Array },
   algorithms: Algorithms,
+  bulk: Bulk,
 ): string | undefined {
   const hash = Object.hasOwn(algorithms, algorithm) ? algorithms[algorithm] : undefined
   if (!hash || (!(content instanceof Uint8Array) && hash !== 'sha256'))
     return `unexpected algorithm: ${JSON.stringify(algorithm.slice(0, 32))}`
-  const digest = content instanceof Uint8Array ? createHash(hash).update(content).digest() : Buffer.from(content.sha256)
+  const digest = content instanceof Uint8Array ? bulk.digest(hash, content) : Buffer.from(content.sha256)
   const hex = digest.toString('hex')
   return hex === value
     ? undefined

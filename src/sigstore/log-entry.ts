@@ -12,7 +12,7 @@ import { MAX_BODY_BYTES, whyNotAbout } from './log-body.ts'
 import { leafHash, MAX_PROOF_HASHES, rootOfProof } from './merkle.ts'
 
 export type { Logged } from './log-body.ts'
-export { proposedEntries } from './log-body.ts'
+export { MAX_SEARCH_CHARACTERS, proposedEntries } from './log-body.ts'
 
 const MAX_ANNOTATION_CHARACTERS = 2 * 1024 * 1024 // the base64 of the largest body, and the JSON around it
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024 // a log also hands out attestations that it keeps; nothing here reads those

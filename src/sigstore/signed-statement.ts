@@ -1,10 +1,12 @@
 import type { Digest } from '../image/digest.ts'
 import type { Read } from '../verdict/read.ts'
 import type { Reason } from '../verdict/reason.ts'
+import type { Bulk } from './bulk.ts'
+import { atOnce } from './bulk.ts'
 import type { Envelope, SignatureFound } from './envelope.ts'
 import { signatureIn } from './envelope.ts'
 import type { Statement } from './statement.ts'
-import { isAbout, readStatement } from './statement.ts'
+import { isAbout } from './statement.ts'
 import type { Terms } from './terms.ts'
 import type { Material } from './verification-material.ts'
 import type { Note, Refused, Verdict } from './verification.ts'
@@ -28,7 +30,7 @@ export type StatementVerdict = (Verdict & { readonly statement: Statement }) | R
  * Whether a statement is signed as `terms` demand and is about `digest`. Nothing of it is read before its signature stands; of which type
  * it may be is for others to say.
  */
-export function verifySignedStatement(of: SignedStatement, terms: Terms, at: number, note?: Note): StatementVerdict {
+export function verifySignedStatement(of: SignedStatement, terms: Terms, at: number, note?: Note, bulk: Bulk = atOnce): StatementVerdict {
   const { envelope, material, json } = of
   const isBundleOfCertificate = material.form === 'bundle' && terms.signer.by === 'certificate'
   let statement: Read<Statement> | undefined
@@ -37,16 +39,17 @@ export function verifySignedStatement(of: SignedStatement, terms: Terms, at: num
     {
       ...material,
       searched: of.searched,
+      bulk,
       stamped: json ?? anySignature,
       content: { is: 'envelope', envelope, json },
       anySignature,
       signatureBy: (key) => {
-        const found = signatureIn(envelope, key)
+        const found = signatureIn(envelope, key, bulk)
         if (found.ok) return { ok: true, value: found.signature }
         return { ok: false, reason: unsigned(found, of.saysThreshold, isBundleOfCertificate) }
       },
       whyNotClaimed: () => {
-        statement = readStatement(envelope.payload)
+        statement = bulk.statement(envelope.payload)
         if (!statement.ok) return json ? ofEnvelope(statement.reason) : statement.reason
         if (isAbout(statement.value, of.digest)) return undefined
         return isBundleOfCertificate

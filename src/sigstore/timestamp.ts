@@ -8,6 +8,8 @@ import { findPath } from '../trust/path.ts'
 import type { Read } from '../verdict/read.ts'
 import { quoted, sentenceOf } from '../verdict/reason.ts'
 import { decodeBase64 } from './base64.ts'
+import type { Bulk } from './bulk.ts'
+import { atOnce } from './bulk.ts'
 
 const MAX_TOKEN_BYTES = 16 * 1024 // one with a chain of three certificates has 6 KiB; the worst that can be nested into this takes 5 ms
 const MAX_ANNOTATION_BYTES = 32 * 1024 // the base64 of it, and the JSON around
@@ -32,12 +34,17 @@ export type VerifiedTime = {
  * An authority that names its own signing certificate is believed with no other; certificates in the token are only links. At most
  * 16 KiB; SHA-256, SHA-384, SHA-512; ECDSA, RSA (PKCS#1 v1.5), Ed25519. Answers `timestamp-invalid`; never throws.
  */
-export function verifyTimestamp(token: Uint8Array, signed: Uint8Array, authorities: readonly CertificateAuthority[]): Read<VerifiedTime> {
+export function verifyTimestamp(
+  token: Uint8Array,
+  signed: Uint8Array,
+  authorities: readonly CertificateAuthority[],
+  bulk: Bulk = atOnce,
+): Read<VerifiedTime> {
   if (authorities.length === 0) return refused('no TSA root certificate(s) provided to verify timestamp')
   const read = readStamp(token, authorities)
   if (!read.ok) return read
   const stamp = read.value
-  if (!digest(stamp.imprint.hash, signed).equals(stamp.imprint.digest)) return refused(`hashed messages don't match`)
+  if (!bulk.digest(stamp.imprint.hash, signed).equals(stamp.imprint.digest)) return refused(`hashed messages don't match`)
   if (!digest(stamp.digestHash, stamp.statement).equals(stamp.messageDigest))
     return refused('its message digest is not that of its content')
 

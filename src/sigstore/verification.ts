@@ -10,10 +10,11 @@ import { whySctsNotBelieved } from '../trust/sct.ts'
 import type { Read } from '../verdict/read.ts'
 import type { Reason } from '../verdict/reason.ts'
 import { sentenceOf } from '../verdict/reason.ts'
+import type { Bulk } from './bulk.ts'
 import { isNamed, readCheckpoint } from './checkpoint.ts'
 import { namesOf, whyNotIdentity } from './identity.ts'
 import type { LogEntry, Logged, VerifiedEntry } from './log-entry.ts'
-import { proposedEntries, verifyLogEntry } from './log-entry.ts'
+import { MAX_SEARCH_CHARACTERS, proposedEntries, verifyLogEntry } from './log-entry.ts'
 import type { Form, SignerTerms, Terms } from './terms.ts'
 import { verifyTimestamp } from './timestamp.ts'
 
@@ -45,6 +46,8 @@ export type Signed = {
   readonly stamped: Uint8Array
   /** The log entries that came with it. */
   readonly entries: readonly Read<LogEntry>[]
+  /** How much there is to hash; in one go when absent. */
+  readonly bulk?: Bulk | undefined
   /** What searching the log gave; undefined: nobody searched yet. */
   readonly searched: readonly LogEntry[] | Reason | undefined
   /** What a log entry must be about. */
@@ -200,7 +203,7 @@ function stampsOf(signed: Signed, authorities: readonly CertificateAuthority[]):
     size += token.ok ? token.value.length : 0
     if (size > MAX_STAMP_BYTES)
       return refused({ code: 'timestamps-too-few', detail: `size of timestamps (${size}) exceeded the limit (${MAX_STAMP_BYTES})` })
-    const verified = token.ok ? verifyTimestamp(token.value, signed.stamped, authorities) : token
+    const verified = token.ok ? verifyTimestamp(token.value, signed.stamped, authorities, signed.bulk) : token
     if (verified.ok) times.push({ at: verified.value.at, by: 'timestamp' })
     else wrong ??= verified.reason
   }
@@ -272,10 +275,10 @@ type Abouts = readonly [Logged, ...Logged[]]
 
 /** An entry of a signature by key names the key, or the certificate beside it, which must then be for this key. */
 function aboutOf(signed: Signed, signer: Named, signature: Uint8Array): Read<Abouts> {
-  const { content } = signed
-  if (signer.certificate) return { ok: true, value: [{ signature, signer: derOf(signer.certificate), content }] }
+  const { content, bulk } = signed
+  if (signer.certificate) return { ok: true, value: [{ signature, signer: derOf(signer.certificate), content, bulk }] }
   const spki = signer.key.key.export({ format: 'der', type: 'spki' })
-  const byKey = { signature, signer: spki, content }
+  const byKey = { signature, signer: spki, content, bulk }
   if (signed.form === 'bundle' || !signed.certificates?.ok) return { ok: true, value: [byKey] }
   const { leaf } = signed.certificates.value
   if (!leaf.publicKey.equals(spki)) return refused({ code: 'certificate-not-of-key' })
@@ -284,12 +287,17 @@ function aboutOf(signed: Signed, signer: Named, signature: Uint8Array): Read<Abo
 
 const NO_ENTRIES = 'not enough verified log entries from transparency log: 0 < 1'
 
-function missing({ form }: Signed, search: Abouts | undefined): Refused {
+function missing({ form, content }: Signed, search: Abouts | undefined): Refused {
   const reason: Reason =
     form === 'bundle'
       ? { code: 'log-inclusion-failed', detail: NO_ENTRIES }
       : { code: 'log-entry-missing', detail: 'offline verification failed' }
   if (!search) return refused(reason)
+  // Writing the question, with all of the envelope in it, would take long.
+  if (content.is === 'envelope' && content.json && content.json.length > MAX_SEARCH_CHARACTERS) {
+    const text = `size of query (more than ${content.json.length}) exceeded the limit (${MAX_SEARCH_CHARACTERS})`
+    return refused({ code: 'log-search-failed', text })
+  }
   return {
     ok: false,
     reason: { code: 'log-entry-missing', detail: sentenceOf(reason) },

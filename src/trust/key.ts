@@ -1,5 +1,5 @@
-import type { KeyObject } from 'node:crypto'
-import { createHash, createPublicKey, verify } from 'node:crypto'
+import type { KeyObject, Verify } from 'node:crypto'
+import { createHash, createPublicKey, createVerify, verify } from 'node:crypto'
 import { eddsa } from '@noble/curves/abstract/edwards.js'
 import { ed25519 } from '@noble/curves/ed25519.js'
 import type { Read } from '../verdict/read.ts'
@@ -9,6 +9,8 @@ const MIN_RSA_BITS = 1024 // Go's crypto/rsa refuses to verify below it, so no p
 const WARN_RSA_BITS = 2048 // NIST SP 800-131A
 const MAX_RSA_BITS = 16_384 // OpenSSL's own limit; verifying with it takes about a millisecond
 const MAX_RSA_EXPONENT = 2n ** 31n - 1n // as in Go's crypto/rsa; a longer exponent only makes verifying slow
+
+const HASHED_AT_ONCE = 1024 * 1024 // bytes; SHA-512 takes some 2 ms for them
 
 export type Hash = 'sha224' | 'sha256' | 'sha384' | 'sha512'
 
@@ -145,7 +147,7 @@ function readDer(der: Buffer, type: 'spki' | 'pkcs1', hash: Hash, hashNamed: boo
   switch (key.asymmetricKeyType) {
     case 'ed25519':
       // The first Ed25519ph makes tables for 30 ms: better now than in the middle of an admission.
-      isSignedEd25519ph(der, key, Buffer.alloc(64))
+      isSignedEd25519ph(sha512(der), key, Buffer.alloc(64))
       return usable(hash, [])
     case 'ec': {
       const curve = CURVES[details?.namedCurve ?? '']
@@ -173,6 +175,11 @@ function readDer(der: Buffer, type: 'spki' | 'pkcs1', hash: Hash, hashNamed: boo
  * (Ed25519ph). Synchronous, about 0.1 ms for P-256, around 2 ms at most.
  */
 export function whyNotSigned(key: KeyObject, hash: Hash, bytes: Uint8Array, signature: Uint8Array): string | undefined {
+  return whyNotSignedOver(key, hash, bytes, signature)
+}
+
+/** `bytes`: what was signed, or what has hashed all of it a piece at a time. */
+function whyNotSignedOver(key: KeyObject, hash: Hash, bytes: Uint8Array | Verify, signature: Uint8Array): string | undefined {
   switch (key.asymmetricKeyType) {
     case 'ec': {
       if (isDerSignature(signature)) {
@@ -188,23 +195,68 @@ export function whyNotSigned(key: KeyObject, hash: Hash, bytes: Uint8Array, sign
     case 'rsa':
       return isSigned(hash, bytes, { key }, signature) ? undefined : 'crypto/rsa: verification error'
     case 'ed25519':
-      return isSigned(null, bytes, { key }, signature) || isSignedEd25519ph(bytes, key, signature)
+      return bytes instanceof Uint8Array && (isSigned(null, bytes, { key }, signature) || isSignedEd25519ph(sha512(bytes), key, signature))
         ? undefined
-        : 'failed to verify signature'
+        : NOT_SIGNED_BY_ED25519
     default:
       return `a public key of the type ${key.asymmetricKeyType ?? 'unknown'} is not one of ECDSA, RSA, Ed25519`
   }
 }
 
+const NOT_SIGNED_BY_ED25519 = 'failed to verify signature'
+
+/** As `whyNotSigned`, however many bytes there are: others have their turn meanwhile. */
+export async function whyNotSignedInTurns(
+  key: KeyObject,
+  hash: Hash,
+  bytes: Uint8Array,
+  signature: Uint8Array,
+  turn: () => Promise<void>,
+): Promise<string | undefined> {
+  if (key.asymmetricKeyType === 'ed25519') {
+    // It wants all of the bytes at once, and gets them in a thread of Node's.
+    if (await isSignedElsewhere(bytes, key, signature)) return undefined
+    const digest = await digestInTurns('sha512', bytes, turn)
+    return isSignedEd25519ph(digest, key, signature) ? undefined : NOT_SIGNED_BY_ED25519
+  }
+  const verifier = createVerify(hash)
+  await inPieces(bytes, (piece) => verifier.update(piece), turn)
+  return whyNotSignedOver(key, hash, verifier, signature)
+}
+
+/** The digest of however many bytes; others have their turn meanwhile. */
+export async function digestInTurns(hash: Hash, bytes: Uint8Array, turn: () => Promise<void>): Promise<Buffer> {
+  const digest = createHash(hash)
+  await inPieces(bytes, (piece) => digest.update(piece), turn)
+  return digest.digest()
+}
+
+async function inPieces(bytes: Uint8Array, work: (piece: Uint8Array) => void, turn: () => Promise<void>): Promise<void> {
+  for (let at = 0; at < bytes.length; at += HASHED_AT_ONCE) {
+    work(bytes.subarray(at, at + HASHED_AT_ONCE))
+    await turn()
+  }
+}
+
+function isSignedElsewhere(bytes: Uint8Array, key: KeyObject, signature: Uint8Array): Promise<boolean> {
+  return new Promise((answer) => {
+    try {
+      verify(null, bytes, key, signature, (error, isSigned) => answer(error === null && isSigned))
+    } catch {
+      answer(false)
+    }
+  })
+}
+
 /** `hash` is never undefined: Node would silently take SHA-256. An exception of OpenSSL means «not signed». */
 function isSigned(
   hash: Hash | null,
-  bytes: Uint8Array,
+  bytes: Uint8Array | Verify,
   key: { key: KeyObject; dsaEncoding?: 'der' | 'ieee-p1363' },
   signature: Uint8Array,
 ): boolean {
   try {
-    return verify(hash, bytes, key, signature)
+    return bytes instanceof Uint8Array ? verify(hash, bytes, key, signature) : bytes.verify(key, signature)
   } catch {
     return false
   }
@@ -216,16 +268,20 @@ function isSigned(
  */
 const PH_DOMAIN = Buffer.from('SigEd25519 no Ed25519 collisions\u0001\u0000') // RFC 8032, section 2: dom2(1, '')
 // The library's own variant hashes what is signed in JavaScript: of an attestation of 12 MiB for 700 ms, in which nobody else has a turn.
-const ed25519ph = eddsa(ed25519.Point, sha512, { domain: (data: Uint8Array) => Buffer.concat([PH_DOMAIN, data]), prehash: sha512 })
+const ed25519ph = eddsa(ed25519.Point, sha512, {
+  domain: (data: Uint8Array) => Buffer.concat([PH_DOMAIN, data]),
+  prehash: (digest: Uint8Array) => digest,
+})
 
 function sha512(bytes: Uint8Array): Uint8Array {
   return createHash('sha512').update(bytes).digest()
 }
 
-function isSignedEd25519ph(bytes: Uint8Array, key: KeyObject, signature: Uint8Array): boolean {
+/** `digest`: the SHA-512 of what was signed. */
+function isSignedEd25519ph(digest: Uint8Array, key: KeyObject, signature: Uint8Array): boolean {
   try {
     const point = key.export({ format: 'der', type: 'spki' }).subarray(-32)
-    return ed25519ph.verify(signature, bytes, point, { zip215: false })
+    return ed25519ph.verify(signature, digest, point, { zip215: false })
   } catch {
     return false
   }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { filledIn, isJsonObject, readJson } from '../../src/image/json.ts'
+import type { Json } from '../../src/image/json.ts'
+import { filledIn, isJsonObject, isJsonText, readJson, readJsonWithout } from '../../src/image/json.ts'
 
 const BOUNDS = { bytes: 1024 * 1024, depth: 8, values: 100 }
 
@@ -132,4 +133,82 @@ test('what is missing is filled in, and the document stays as it was', () => {
   assert.deepEqual(filled, { a: [{ b: 1 }, { c: 2, b: 'new' }], d: 'x', e: null })
   assert.deepEqual(document, { a: [{ b: 1 }, { c: 2 }], d: 'x' })
   assert.equal(filledIn(document, []), document)
+})
+
+/** As `readJsonWithout`, `piece` bytes at a time, with the turns that others had. */
+async function without(text: string, path: readonly string[], piece: number | undefined, bounds = BOUNDS) {
+  let turns = 0
+  const read = await readJsonWithout(Buffer.from(text), path, bounds, async () => void turns++, piece)
+  return { read, turns }
+}
+
+for (const [text, path, rest, cut] of [
+  ['{"a":1,"b":{"c":"long"}}', ['b', 'c'], { a: 1, b: { c: 'AAAA' } }, '"long"'],
+  ['{"a": [1, {"a": 2}] , "b": 3}', ['a'], { a: 'AAAA', b: 3 }, '[1, {"a": 2}]'],
+  ['{"a":-1.5e3}', ['a'], { a: 'AAAA' }, '-1.5e3'],
+  ['{"a":{}}', ['a'], { a: 'AAAA' }, '{}'],
+  ['{"b":{"a":1},"c":[{"a":1}]}', ['a'], { b: { a: 1 }, c: [{ a: 1 }] }, undefined],
+  ['{"b":{"c":{"a":1}},"a":1}', ['b', 'a'], { b: { c: { a: 1 } }, a: 1 }, undefined],
+  ['{"b":[{"a":1}]}', ['b', 'a'], { b: [{ a: 1 }] }, undefined],
+  ['[{"a":1}]', ['a'], [{ a: 1 }], undefined],
+  ['"a"', ['a'], 'a', undefined],
+  // The last of two equal names counts, however they are written.
+  ['{"a":1,"a":2}', ['a'], { a: 'AAAA' }, '2'],
+  ['{"\\u0061":1}', ['a'], { a: 'AAAA' }, '1'],
+  ['{"b":{"a":1},"b":{"a":2}}', ['b', 'a'], { b: { a: 'AAAA' } }, '2'],
+  ['{"b":{"a":1},"b":{}}', ['b', 'a'], { b: {} }, '1'],
+] as const) {
+  test(`${text} without ${path.join('.')} is ${JSON.stringify(rest)}`, async () => {
+    for (const piece of [1, 3, 100]) {
+      const { read } = await without(text, path, piece)
+      assert.ok(read.ok, read.ok ? '' : read.detail)
+      assert.deepEqual(read.value.rest, rest)
+      assert.equal(read.value.cut && Buffer.from(read.value.cut).toString(), cut)
+    }
+  })
+}
+
+test('read piece by piece, a document is what it is in one go, and what is wrong with it too', async () => {
+  const pieces = fc.constantFrom('{', '}', '[', ']', ':', ',', '"', '\\', 'a', '0', '-1', '.5', 'e+', ' ', 'true', '"a"', '"a":', '{"a":')
+  const same = async (text: string, piece: number): Promise<void> => {
+    const whole = read(text)
+    const { read: inPieces } = await without(text, ['a'], piece)
+    if (!whole.ok) return assert.deepEqual(inPieces, whole)
+    assert.ok(inPieces.ok)
+    const { rest, cut } = inPieces.value
+    const value: Json = whole.value
+    const isThere = isJsonObject(value) && Object.hasOwn(value, 'a')
+    assert.equal(cut !== undefined, isThere)
+    assert.deepEqual(cut ? filledIn(rest, [{ at: ['a'], value: JSON.parse(Buffer.from(cut).toString()) as Json }]) : rest, value)
+  }
+  await fc.assert(
+    fc.asyncProperty(fc.array(pieces, { maxLength: 12 }), fc.integer({ min: 1, max: 5 }), (parts, n) => same(parts.join(''), n)),
+    {
+      numRuns: 3000,
+    },
+  )
+  const documents = fc.dictionary(fc.constantFrom('a', 'b'), fc.jsonValue())
+  await fc.assert(
+    fc.asyncProperty(documents, fc.integer({ min: 1, max: 5 }), (document, n) => same(JSON.stringify(document).toWellFormed(), n)),
+  )
+})
+
+test('lesson 41: others have their turn while a large document is read, and all of it but what is cut has at most 1 MiB', async () => {
+  const bounds = { bytes: 1e7, depth: 8, values: 100 }
+  const { read: large, turns } = await without(JSON.stringify({ a: 'x'.repeat(4e6), b: 1 }), ['a'], undefined, bounds)
+  assert.ok(large.ok)
+  assert.deepEqual(large.value.rest, { a: 'AAAA', b: 1 })
+  assert.equal(large.value.cut?.length, 4e6 + 2)
+  assert.ok(turns > 10, `${turns} turns`)
+  const { read: rest } = await without(JSON.stringify({ b: 'x'.repeat(4e6), a: 1 }), ['a'], undefined, bounds)
+  assert.deepEqual(rest, { ok: false, detail: 'size of document without a (4000019) exceeded the limit (1048576)' })
+  const { read: beyond } = await without(JSON.stringify({ a: 'x'.repeat(1e7) }), ['a'], undefined, bounds)
+  assert.deepEqual(beyond, { ok: false, detail: 'size of document (10000008) exceeded the limit (10000000)' })
+})
+
+test('a value is a text when it is written as one', () => {
+  assert.deepEqual(
+    ['"a"', '1', '{"a":"b"}', ''].map((written) => isJsonText(Buffer.from(written))),
+    [true, false, false, false],
+  )
 })

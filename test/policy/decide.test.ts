@@ -181,3 +181,20 @@ describe('attestations', () => {
     assert.equal((await decide(judgement(found(good), found(bundleEvidence(signBundle(signer, digest))), one))).outcome, 'fail')
   })
 })
+
+test('lesson 39: others have many turns while a large attestation is judged, and it passes as a small one does', async () => {
+  const attestations = [{ name: 'packages', predicateType: 'https://spdx.dev/Document' }]
+  const attested = (by: typeof signer, bytes: number) =>
+    attestedEvidence([by], digest, { predicateType: 'https://spdx.dev/Document', predicate: { text: 'x'.repeat(bytes) } })
+  for (const [by, outcome] of [
+    [signer, 'pass'],
+    [other, 'fail'],
+  ] as const) {
+    const small = judgement(found(attested(by, 10)), absent, { attestations })
+    assert.equal((await decide(small)).outcome, outcome)
+    assert.equal(small.turns, 1)
+    const large = judgement(found(attested(by, 8 * 1024 * 1024)), absent, { attestations })
+    assert.equal((await decide(large)).outcome, outcome)
+    assert.ok(large.turns > 50, `${large.turns} turns`)
+  }
+})

@@ -4,16 +4,21 @@ import fc from 'fast-check'
 import { attestedFixtureNames, readFixture } from '../../e2e/fixtures.ts'
 import { certificateOf } from '../../fakes/certificates.ts'
 import { attestedEvidence, bundleEvidence, makeSigner, signBundle } from '../../fakes/signer.ts'
+import type { AuthorityFault, SigningFault } from '../../fakes/sigstore/fault.ts'
+import { authorityFaults, faults } from '../../fakes/sigstore/fault.ts'
+import { showsIn } from '../../fakes/sigstore/faulty.ts'
 import type { SignOptions } from '../../fakes/sigstore/sigstore.ts'
 import { SIGNED_AT, Sigstore } from '../../fakes/sigstore/sigstore.ts'
 import type { Digest } from '../../src/image/digest.ts'
 import { digestOf, hexOf } from '../../src/image/digest.ts'
 import type { VerifiedStatement } from '../../src/sigstore/attestation.ts'
 import type { PredicateTypes } from '../../src/sigstore/attestation.ts'
-import { verifyAttestation } from '../../src/sigstore/attestation.ts'
+import { verifyAttestation, verifyAttestationInTurns } from '../../src/sigstore/attestation.ts'
 import type { SignatureEvidence } from '../../src/sigstore/evidence.ts'
-import { verifySignature } from '../../src/sigstore/signature.ts'
+import { termsOf, verifySignature } from '../../src/sigstore/signature.ts'
+import type { Terms } from '../../src/sigstore/terms.ts'
 import { readPublicKey } from '../../src/trust/key.ts'
+import type { Reason } from '../../src/verdict/reason.ts'
 import { sentenceOf } from '../../src/verdict/reason.ts'
 import { fetched, keyless } from './demands.ts'
 
@@ -57,7 +62,6 @@ describe('an attestation by the key about the image stands, and says of which ty
       assert.equal(statement.digest, digest)
       assert.deepEqual(statement.signer, { by: 'key', keyId: key.id })
       assert.equal(statement.statement.predicateType, PROVENANCE)
-      assert.deepEqual(statement.statement.predicate, provenance.predicate)
     })
   }
 })
@@ -205,7 +209,7 @@ describe('a keyless attestation', async () => {
 test('lesson 2: what was not verified is no verified statement', () => {
   const claimed = { digest, signer: { by: 'key', keyId: key.id }, form: 'bundle', manifest: digest, layer: 0, until: undefined } as const
   // @ts-expect-error: only verifying makes one
-  const statement: VerifiedStatement = { ...claimed, statement: { predicateType: PROVENANCE, predicate: {}, subjects: [hexOf(digest)] } }
+  const statement: VerifiedStatement = { ...claimed, statement: { predicateType: PROVENANCE, subjects: [hexOf(digest)] } }
   assert.equal(Object.getOwnPropertySymbols(statement).length, 0)
 })
 
@@ -247,4 +251,74 @@ describe('what real cosigns attested stands with their key and with no other', (
       assert.equal(standing(signer.pem), 0)
     })
   }
+})
+
+describe('a large attestation is judged as in one go, and others have their turn meanwhile', async () => {
+  const large = { ...provenance, predicate: { text: 'x'.repeat(200_000) } }
+  const sound = await Sigstore.create()
+  const compared = async (evidence: SignatureEvidence, terms: Terms, about: Digest = digest) => {
+    const inOneGo: Reason[] = []
+    const inTurns: Reason[] = []
+    let turns = 0
+    const expected = verifyAttestation(evidence, about, terms, [PROVENANCE], SIGNED_AT, (step) => inOneGo.push(step))
+    const answer = await verifyAttestationInTurns(
+      evidence,
+      about,
+      terms,
+      [PROVENANCE],
+      SIGNED_AT,
+      (step) => inTurns.push(step),
+      async () => void turns++,
+    )
+    assert.deepEqual(answer, expected)
+    assert.deepEqual(inTurns, inOneGo)
+    return { answer, turns }
+  }
+  const said = ({ answer }: Awaited<ReturnType<typeof compared>>): string => (answer.ok ? 'verified' : answer.reason.code)
+
+  for (const form of ['annotations', 'bundle'] as const) {
+    test(`${form}: a good one stands, by key and by identity, with a log and with a timestamp`, async () => {
+      const evidence = form === 'bundle' ? bundleEvidence(signBundle(signer, digest, large)) : attestedEvidence([signer], digest, large)
+      const byKey = await compared(evidence, termsOf(key))
+      assert.equal(said(byKey), 'verified')
+      assert.ok(byKey.turns >= 3, `${byKey.turns} turns`)
+      const attest = (options: SignOptions): SignatureEvidence => fetched(sound.attest({ digest, form, ...large, ...options }))
+      assert.equal(said(await compared(attest({}), keyless(sound))), 'verified')
+      const stamped = keyless(sound, { log: 'ignored', time: 'required' })
+      assert.equal(said(await compared(attest({ log: 'none', timestamp: true }), stamped)), 'verified')
+    })
+    test(`${form}: its neighbours are refused: by another key, altered, about another image, without its log entry`, async () => {
+      const by = (one: typeof signer): SignatureEvidence =>
+        form === 'bundle' ? bundleEvidence(signBundle(one, digest, large)) : attestedEvidence([one], digest, large)
+      assert.equal(said(await compared(by(other), termsOf(key))), 'signature-invalid')
+      assert.equal(said(await compared(by(signer), termsOf(key), another)), 'statement-other-image')
+      const evidence = by(signer)
+      const bytes = Buffer.from((evidence.form === 'bundle' ? evidence.bytes : evidence.payload) as Uint8Array)
+      // A letter in the middle of the payload.
+      bytes[bytes.length >> 1] = bytes[bytes.length >> 1] === 0x41 ? 0x42 : 0x41
+      const altered = evidence.form === 'bundle' ? { ...evidence, bytes } : { ...evidence, payload: bytes }
+      assert.equal(said(await compared(altered, termsOf(key))), 'signature-invalid')
+      const unlogged = fetched(sound.attest({ digest, form, ...large, log: 'none' }))
+      assert.match(said(await compared(unlogged, keyless(sound))), /^log-/)
+    })
+    for (const row of faults.filter((one) => showsIn(one, form)))
+      test(`${form}: ${row.fault}: is refused as in one go`, async () => {
+        const isOfAuthority = authorityFaults.some(({ fault }) => fault === row.fault)
+        const sigstore = await Sigstore.create(isOfAuthority ? { broken: row.fault as AuthorityFault } : {})
+        const stamps = row.needs.timestamp === true
+        const broken = isOfAuthority ? {} : { broken: row.fault as SigningFault }
+        const log = stamps && row.needs.log === undefined ? 'none' : 'v1'
+        const made = sigstore.attest({ digest, form, ...large, log, timestamp: stamps, ...broken })
+        const terms = keyless(sigstore, log === 'none' ? { log: 'ignored', time: 'required' } : {})
+        assert.notEqual(said(await compared(fetched(made), terms)), 'verified')
+      })
+  }
+
+  test('one that would have to be searched for in a log is too large for that', async () => {
+    const much = { ...large, predicate: { text: 'x'.repeat(1_500_000) } }
+    const evidence = fetched(sound.attest({ digest, form: 'annotations', ...much, log: 'none' }))
+    const { answer } = await compared(evidence, keyless(sound, { log: 'search' }))
+    assert.ok(!answer.ok && answer.reason.code === 'log-search-failed')
+    assert.equal(answer.search, undefined)
+  })
 })

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { makeSigner, signBundle } from '../../fakes/signer.ts'
 import { digestOf } from '../../src/image/digest.ts'
-import { MAX_BUNDLE_BYTES, readBundle } from '../../src/sigstore/bundle.ts'
+import { MAX_ATTESTATION_BYTES, MAX_BUNDLE_BYTES, readBundle, readBundleInTurns } from '../../src/sigstore/bundle.ts'
 import { sentenceOf } from '../../src/verdict/reason.ts'
 
 const BUNDLE = signBundle(makeSigner(), digestOf(Buffer.from('an image')))
@@ -122,4 +122,46 @@ test('whatever the bytes are, reading answers and never throws', () => {
       }
     }),
   )
+})
+
+test('however large its payload is, a bundle is read as a small one is, and others have their turn', async () => {
+  let turns = 0
+  const inTurns = (document: unknown) =>
+    readBundleInTurns(
+      Buffer.from(typeof document === 'string' ? document : JSON.stringify(document)),
+      MAX_ATTESTATION_BYTES,
+      async () => void turns++,
+    )
+  const withPayload = (payload: unknown): object => ({ ...BUNDLE, dsseEnvelope: { ...BUNDLE.dsseEnvelope, payload } })
+  for (const document of [
+    BUNDLE,
+    withPayload(''),
+    withPayload('QUI'),
+    withPayload('Q!UJD'),
+    withPayload(5),
+    withPayload({}),
+    { ...BUNDLE, dsseEnvelope: undefined },
+    { ...BUNDLE, mediaType: 'other' },
+    {
+      ...BUNDLE,
+      dsseEnvelope: undefined,
+      messageSignature: { messageDigest: { algorithm: 'SHA2_256', digest: 'AAAA' }, signature: 'AAAA' },
+    },
+    'hello',
+    '[]',
+  ])
+    assert.deepEqual(await inTurns(document), read(document))
+  const bytes = Buffer.alloc(6 * 1024 * 1024, 'payload')
+  turns = 0
+  const large = await inTurns(withPayload(bytes.toString('base64')))
+  assert.ok(large.ok && large.value.content.$case === 'dsseEnvelope' && large.value.content.dsseEnvelope.payload.equals(bytes))
+  assert.ok(turns > 40, `${turns} turns`)
+})
+
+test('lesson 38: beside its payload a large bundle has at most 1 MiB', async () => {
+  const tlogEntries = [{ ...ENTRY, canonicalizedBody: 'A'.repeat(1024 * 1024) }]
+  const document = { ...BUNDLE, verificationMaterial: { ...BUNDLE.verificationMaterial, tlogEntries } }
+  const got = await readBundleInTurns(Buffer.from(JSON.stringify(document)), MAX_ATTESTATION_BYTES, async () => {})
+  assert.ok(!got.ok)
+  assert.match(sentenceOf(got.reason), /size of document without dsseEnvelope\.payload \([0-9]+\) exceeded the limit \(1048576\)$/)
 })

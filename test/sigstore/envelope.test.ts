@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { dsse } from '@sigstore/core'
 import { makeSigner, signBytes } from '../../fakes/signer.ts'
-import { IN_TOTO_PAYLOAD_TYPE, signatureIn } from '../../src/sigstore/envelope.ts'
+import { IN_TOTO_PAYLOAD_TYPE, preAuthEncoding, readEnvelope, readEnvelopeInTurns, signatureIn } from '../../src/sigstore/envelope.ts'
 import type { Envelope } from '../../src/sigstore/envelope.ts'
 import type { Hash, PublicKey } from '../../src/trust/key.ts'
 import { readPublicKey } from '../../src/trust/key.ts'
@@ -94,4 +94,52 @@ test('lessons 37, 38: the larger the payload, the fewer signatures are tried: ea
   const good = signBytes(SIGNER, dsse.preAuthEncoding(IN_TOTO_PAYLOAD_TYPE, payload))
   assert.equal(whyEnvelopeNotSigned(large(bad, good), keyOf(SIGNER.pem)), undefined)
   assert.equal(whyEnvelopeNotSigned(large(bad, bad, good), keyOf(SIGNER.pem)), 'number of signatures (3) exceeded the limit (2)')
+})
+
+test('however large its payload is, an envelope is read as a small one is, and others have their turn', async () => {
+  let turns = 0
+  const bytesOf = (document: unknown): Buffer => Buffer.from(typeof document === 'string' ? document : JSON.stringify(document))
+  const inTurns = (document: unknown) => readEnvelopeInTurns(bytesOf(document), async () => void turns++)
+  const written = {
+    payloadType: IN_TOTO_PAYLOAD_TYPE,
+    payload: PAYLOAD.toString('base64'),
+    signatures: [{ sig: sealed().toString('base64') }],
+  }
+  for (const document of [
+    written,
+    { ...written, payload: '' },
+    { ...written, payload: 'QUI' },
+    { ...written, payload: 'Q!UJD' },
+    { ...written, payload: 'QUJD\nQUJD' },
+    { ...written, payload: null },
+    { ...written, payload: ['QUJD'] },
+    { ...written, payload: undefined },
+    { ...written, payloadType: 1 },
+    { ...written, signatures: 'none' },
+    { ...written, signatures: [{}] },
+    'hello',
+    '[]',
+  ])
+    assert.deepEqual(await inTurns(document), readEnvelope(bytesOf(document)))
+  const bytes = Buffer.alloc(6 * 1024 * 1024, 'payload')
+  turns = 0
+  const large = await inTurns({ ...written, payload: bytes.toString('base64') })
+  assert.ok(large.ok && large.value.payload.equals(bytes))
+  assert.ok(turns > 40, `${turns} turns`)
+})
+
+const endOf = ({ byteOffset, length }: Buffer): number => byteOffset + length
+
+test('what is signed of a large envelope is encoded in place, and is what the library makes of it', async () => {
+  for (const payloadType of [IN_TOTO_PAYLOAD_TYPE, 'täxt', 'x'.repeat(1000)]) {
+    const json = JSON.stringify({ payloadType, payload: PAYLOAD.toString('base64'), signatures: [] })
+    const read = await readEnvelopeInTurns(Buffer.from(json), async () => {})
+    assert.ok(read.ok)
+    const encoded = preAuthEncoding(read.value)
+    assert.deepEqual(encoded, dsse.preAuthEncoding(payloadType, PAYLOAD))
+    assert.equal(preAuthEncoding(read.value), encoded)
+    const { payload } = read.value
+    assert.equal(encoded.buffer === payload.buffer && endOf(encoded) === endOf(payload), payloadType.length < 100)
+    assert.deepEqual(payload, PAYLOAD)
+  }
 })

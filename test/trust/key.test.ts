@@ -1,10 +1,19 @@
 import assert from 'node:assert/strict'
 import { constants, createHash, createPrivateKey, createPublicKey, generateKeyPairSync, sign } from 'node:crypto'
 import { test } from 'node:test'
+import { ed25519ph } from '@noble/curves/ed25519.js'
 import fc from 'fast-check'
 import type { KeyType } from '../../fakes/signer.ts'
 import { makeSigner, signBytes } from '../../fakes/signer.ts'
-import { firstPemBlock, isPublicKey, readHash, readPublicKey, whyNotSigned } from '../../src/trust/key.ts'
+import {
+  digestInTurns,
+  firstPemBlock,
+  isPublicKey,
+  readHash,
+  readPublicKey,
+  whyNotSigned,
+  whyNotSignedInTurns,
+} from '../../src/trust/key.ts'
 import type { PublicKey } from '../../src/trust/key.ts'
 import { sentenceOf } from '../../src/verdict/reason.ts'
 
@@ -313,4 +322,52 @@ test('anything else is none', () => {
   for (const pem of ['', 'garbage', pemOf('CERTIFICATE', der), pemOf('PUBLIC KEY', Buffer.from('x')), pemOf('RSA PUBLIC KEY', der)])
     assert.ok(!isPublicKey(pem), pem)
   assert.ok(!isPublicKey(`${' '.repeat(70_000)}${P256.pem}`))
+})
+
+for (const type of ['p256', 'p384', 'p521', 'rsa2048', 'ed25519'] as const) {
+  test(`${type}: however much was signed, it is verified as little is, and others have their turn`, async () => {
+    const signer = makeSigner(type)
+    const { key } = keyOf(signer.pem)
+    const much = Buffer.alloc(3 * 1024 * 1024 + 7, 'signed')
+    let turns = 0
+    const why = (bytes: Uint8Array, signature: Uint8Array) => whyNotSignedInTurns(key, 'sha256', bytes, signature, async () => void turns++)
+    const signature = signBytes(signer, much)
+    assert.equal(await why(much, signature), undefined)
+    if (type !== 'ed25519') assert.equal(turns, 4)
+    const altered = Buffer.from(much)
+    altered[much.length - 1] = 0
+    for (const [bytes, by] of [
+      [altered, signature],
+      [much, signBytes(makeSigner(type), much)],
+      [much, Buffer.alloc(0)],
+      [much, Buffer.alloc(200)],
+    ] as const) {
+      const said = whyNotSigned(key, 'sha256', bytes, by)
+      assert.ok(said !== undefined)
+      assert.equal(await why(bytes, by), said)
+    }
+  })
+}
+
+test('ECDSA as r‖s, and Ed25519ph, as cosign signs, are verified of much as of little', async () => {
+  const much = Buffer.alloc(3 * 1024 * 1024, 'signed')
+  const noTurn = async (): Promise<void> => {}
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const raw = sign('sha256', much, { key: privateKey, dsaEncoding: 'ieee-p1363' })
+  assert.equal(await whyNotSignedInTurns(publicKey, 'sha256', much, raw, noTurn), undefined)
+  assert.equal(
+    await whyNotSignedInTurns(publicKey, 'sha256', much.subarray(1), raw, noTurn),
+    'invalid signature when validating IEEE_P1363 encoded signature',
+  )
+  const pair = generateKeyPairSync('ed25519')
+  const secret = pair.privateKey.export({ format: 'der', type: 'pkcs8' }).subarray(-32)
+  const ph = ed25519ph.sign(much, secret)
+  assert.equal(await whyNotSignedInTurns(pair.publicKey, 'sha256', much, ph, noTurn), undefined)
+  assert.equal(await whyNotSignedInTurns(pair.publicKey, 'sha256', much.subarray(1), ph, noTurn), 'failed to verify signature')
+})
+
+test('a digest is the same however much there is', async () => {
+  const much = Buffer.alloc(2.5 * 1024 * 1024, 'x')
+  for (const bytes of [Buffer.alloc(0), MESSAGE, much])
+    assert.deepEqual(await digestInTurns('sha384', bytes, async () => {}), createHash('sha384').update(bytes).digest())
 })

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import type { LookupFunction } from 'node:net'
+import { setImmediate } from 'node:timers/promises'
 import { createSecureContext } from 'node:tls'
 import type { SecureContext } from 'node:tls'
 import { LRUCache } from 'lru-cache'
@@ -20,6 +21,7 @@ import { isCertificate } from './system-roots.ts'
 
 const MAX_REDIRECTS = 5 // registries redirect blobs once, to an object store
 const MAX_ERROR_BODY = 64 * 1024 // bytes of an error's body that are read; the rest is dropped
+const LARGE = 256 * 1024 // bytes of an answer, where its size is known, from which on it is put together as it comes, and of it after which others have their turn
 const MAX_HEADER_BYTES = 32 * 1024 // of an answer; presigned URLs in Location have up to 4 KiB
 const MAX_CONNECTIONS = 16 // to one origin: enough to fetch ten payloads at once, few enough for a small registry
 const MAX_WAITING = 1024 // requests that wait for a connection to one origin; more are refused at once
@@ -258,20 +260,27 @@ export class Transport {
     const wrong = ok ? wrongBefore(request, headers) : undefined
     const hash = createHash('sha256')
     const chunks: Uint8Array[] = []
+    // Put together as it comes: 16 MiB in one go take some 5 ms.
+    const whole = ok && size !== undefined && size > LARGE && size <= request.maxBytes ? Buffer.allocUnsafe(size) : undefined
     let length = 0
     if (wrong === undefined) {
       // Leaving this loop early ends the connection, so nobody goes on sending.
       for await (const chunk of body as AsyncIterable<Uint8Array>) {
+        const at = length
         length += chunk.length
         if (length > (ok ? (size ?? request.maxBytes) : MAX_ERROR_BODY)) break
-        chunks.push(chunk)
+        if (whole) whole.set(chunk, at)
+        else chunks.push(chunk)
         if (ok) hash.update(chunk)
+        // A near registry sends faster than this is done, and what has come would be taken in one go.
+        if (whole && Math.floor(length / LARGE) > Math.floor(at / LARGE)) await setImmediate()
       }
     } else body.on('error', () => {}).destroy()
     if (wrong !== undefined) return { wrong }
     if (ok && size !== undefined && length !== size)
       return { wrong: `error verifying size; got ${length > size ? 'more' : length}, want ${size}` }
     if (ok && length > request.maxBytes) return { wrong: tooLarge(request.maxBytes) }
+    if (whole) return { body: whole, digest: `sha256:${hash.digest('hex')}` }
     return { body: chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks), digest: `sha256:${hash.digest('hex')}` }
   }
 

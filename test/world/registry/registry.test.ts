@@ -81,6 +81,16 @@ test('a blob is read by digest and size', async () => {
   assert.equal(Buffer.from(value(await reader.blob(here, blob, 100, anonymous, soon()))).toString(), 'payload')
 })
 
+test('a large blob is put together as it comes, and is of its digest and size or refused', async () => {
+  const bytes = Buffer.alloc(3 * 1024 * 1024, 'large')
+  const { digest } = registry.blob('team/app', bytes)
+  const size = bytes.length
+  const most = 16 * 1024 * 1024
+  assert.ok(Buffer.from(value(await reader.blob(here, { digest, size }, most, anonymous, soon()))).equals(bytes))
+  for (const other of [size - 1, size + 1])
+    assert.match(why(await reader.blob(here, { digest, size: other }, most, anonymous, soon()))[2], /error verifying size/)
+})
+
 test('lesson 3: a tag that points to another manifest at each request gives the digest of what came, every time', async () => {
   const one = registry.manifest('team/app', { ...IMAGE, annotations: { n: '1' } }).digest
   const two = registry.manifest('team/app', { ...IMAGE, annotations: { n: '2' } }).digest
