@@ -79,7 +79,7 @@ test('an archive without files is an empty one', async () => {
   assert.deepEqual(await files(tar({ name: 'repository/', type: '5' })), {})
 })
 
-test('a symbolic link is refused, not followed', async () => {
+test('lesson 46: a symbolic link is refused, not followed', async () => {
   const at = mkdtempSync(join(folder, 'link-'))
   symlinkSync('/etc/passwd', join(at, 'root.json'))
   assert.equal(
@@ -99,7 +99,7 @@ for (const [type, what] of [
     assert.equal(await why(tar({ name: 'a', type })), 'failed to uncompress: "a" is neither a file nor a folder'))
 
 for (const name of ['../a', 'repository/../../a', 'a/..', '/repository/../a', 'a\\..\\b'])
-  test(`${name} leads out of the archive`, async () => {
+  test(`lesson 46: ${name} leads out of the archive`, async () => {
     assert.equal(await why(tar({ name })), `failed to uncompress: ${JSON.stringify(name)} leads out of the archive`)
     assert.match(await why(tar({ name: 'pax', type: 'x', body: pax(`path=${name}`) }, { name: 'a' })), /leads out of the archive$/)
     assert.match(await why(tar({ name: 'long', type: 'L', body: `${name}\0` }, { name: 'a' })), /leads out of the archive$/)

@@ -163,7 +163,7 @@ test('what is known of an earlier refresh saves the way over roots that it has b
   )
 })
 
-test('a root that the former one does not vouch for is refused', async () => {
+test('lesson 46: a root that the former one does not vouch for is refused', async () => {
   const repository = new TufRepository(options)
   repository.rotate({ broken: 'root-by-another-key' })
   const server = await serve(repository)
@@ -189,7 +189,7 @@ for (const broken of [
   'target-missing',
   'snapshot-of-another-version',
 ] as const satisfies readonly TufFault[])
-  test(`${broken} is refused`, async () => {
+  test(`lesson 46: ${broken} is refused`, async () => {
     const repository = new TufRepository({ ...options, broken })
     const server = await serve(repository)
     const target = broken.startsWith('target-')
@@ -203,7 +203,7 @@ for (const role of ['root', 'timestamp', 'snapshot', 'targets'] as const)
     await got(refresh(new TufRepository({ ...options, expires: { [role]: Date.now() + 30_000 } }), 'archive'))
   })
 
-test('a mirror that goes back to what it had before is refused: older metadata may trust what was withdrawn', async () => {
+test('lesson 46: a mirror that goes back to what it had before is refused: older metadata may trust what was withdrawn', async () => {
   const repository = new TufRepository(options)
   const old = repository.packed()
   repository.publish({ targets: trustedRootTarget(await Sigstore.create({ name: 'newer.example' })) })
@@ -286,7 +286,7 @@ for (const [path, max] of [
   ['snapshot.json', 512 * 1024],
   ['targets.json', 1024 * 1024],
 ] as const)
-  test(`a mirror whose ${path} never ends is left after ${max} bytes`, async () => {
+  test(`lesson 46: a mirror whose ${path} never ends is left after ${max} bytes`, async () => {
     const repository = new TufRepository(options)
     const server = await serve(repository)
     server.misbehave({ path, isEndless: true })
@@ -310,7 +310,7 @@ for (const [title, text, wanted] of [
     /exceeded the limit \(500\)$/,
   ],
 ] as const)
-  test(`metadata that ${title} is refused before a client looks at it`, async () => {
+  test(`lesson 46: metadata that ${title} is refused before a client looks at it`, async () => {
     const repository = new TufRepository(options)
     repository.files.set('timestamp.json', Buffer.from(text))
     assert.match(await why(refresh(repository, 'archive')), wanted)
@@ -369,7 +369,7 @@ test('a target of another name is fetched when it is asked for', async () => {
   assert.equal((await got(refresh(repository, 'archive', { target: 'team/trust.json' }))).material.hash, hash)
 })
 
-test('a delegated target is found, and only within the paths that were delegated', async () => {
+test('lesson 46: a delegated target is found, and only within the paths that were delegated', async () => {
   const delegated = { role: 'team', paths: ['team/*'], targets: trustedRootTarget(sigstore, 'team/root.json') }
   const repository = new TufRepository({ ...options, targets: {}, delegated })
   const { material, metadata } = await got(refresh(repository, 'archive', { target: 'team/root.json' }))
@@ -385,7 +385,7 @@ for (const [title, delegated] of [
   ['a role whose name leads elsewhere', { role: '../team', paths: ['*'], targets: {} }],
   ['a role that is called as one of the top', { role: 'Root', paths: ['*'], targets: {} }],
 ] as const)
-  test(`a delegation with ${title} is refused before anything is made of it`, async () => {
+  test(`lesson 46: a delegation with ${title} is refused before anything is made of it`, async () => {
     assert.match(await why(refresh(new TufRepository({ ...options, delegated }), 'archive')), /delegated role/)
   })
 
