@@ -17,7 +17,7 @@ import { conflictsOf } from './policy/conflict.ts'
 import { missingInPolicy } from './policy/default.ts'
 import type { ClusterObjects, Outside } from './policy/objects.ts'
 import type { Policy } from './policy/policy.ts'
-import { absentPullSecrets } from './policy/pull-secret.ts'
+import { doubtfulPullSecrets } from './policy/pull-secret.ts'
 import { readPolicy } from './policy/read.ts'
 import { missingTrustRoots } from './policy/trust-root-ref.ts'
 import { whyNotPolicy } from './policy/validate.ts'
@@ -119,7 +119,7 @@ function checkPolicy(resource: Resource, snapshot: Snapshot, registrar: Registra
   const warnings = compiled.policies.flatMap((policy) => [...tellingNow(policy, outside), ...conflictsOf(policy, snapshot.policies)])
   // An authority tells of the first of its TrustRoots that is missing.
   const trustRoots = missingTrustRoots(resource.object, objects).filter((text) => !warnings.some((warning) => warning.endsWith(text)))
-  const pullSecrets = absentPullSecrets(spec, objects.secrets, systemNamespace)
+  const pullSecrets = doubtfulPullSecrets(spec, objects.secrets, systemNamespace)
   return { diagnostics, warnings: [...warnings, ...trustRoots, ...missingConfigMaps(spec, objects.configMaps), ...pullSecrets] }
 }
 

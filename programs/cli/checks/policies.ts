@@ -1,5 +1,6 @@
 import { compile, nothingKnown } from '../../../src/policy/compile.ts'
 import type { Policy } from '../../../src/policy/policy.ts'
+import { whyDoubtful } from '../../../src/policy/pull-secret.ts'
 import { sentenceOf } from '../../../src/verdict/reason.ts'
 import type { Finding } from './finding.ts'
 import { counted, note, ok, unknown, warning, wrong } from './finding.ts'
@@ -30,7 +31,7 @@ export const policies: Check = {
     return [
       ...settings,
       ...findings,
-      ...(patient.settings.manifests.length === 0 ? absentPullSecrets(names, patient) : []),
+      ...(patient.settings.manifests.length === 0 ? pullSecrets(names, patient) : []),
       ...(sound > 0
         ? [ok(`${sound} of ${counted(names.length, 'policy', 'policies')} ${sound === 1 ? 'is' : 'are'} carried out as written`)]
         : []),
@@ -65,18 +66,22 @@ function isSaid(text: string, { refuses, authorities }: Policy): boolean {
   return [...refuses, ...authorities.flatMap((a) => a.refuses)].some((reason) => text.includes(sentenceOf(reason)))
 }
 
-/** `signaturePullSecrets` are looked for in the controller's namespace, then in the workload's. */
-function absentPullSecrets(all: readonly Policy[], { objects, settings }: Patient): readonly Finding[] {
+/** What `signaturePullSecrets` may not give. One that is missing may be with each workload. */
+function pullSecrets(all: readonly Policy[], { objects, settings }: Patient): readonly Finding[] {
   const { secrets } = objects.objects()
-  const absent = new Map<string, string>()
+  const doubts = new Map<string, Finding>()
   for (const policy of all)
     for (const { source } of policy.authorities)
-      for (const name of source.pullSecrets ?? []) if (!secrets.has(name)) absent.set(name, policy.name)
-  return [...absent].map(([name, policy]) =>
-    note(
-      `${policy} names the pull secret ${name}, which is not in ${settings.systemNamespace}: it is looked for in the namespace of each workload`,
-    ),
-  )
+      for (const name of source.pullSecrets ?? []) {
+        const why = whyDoubtful(name, secrets, settings.systemNamespace)
+        if (why === undefined || doubts.has(name)) continue
+        const what = `${policy.name}: ${why}`
+        doubts.set(
+          name,
+          secrets.has(name) ? warning(what, 'kubectl create secret docker-registry makes one of the right type') : note(what),
+        )
+      }
+  return [...doubts.values()]
 }
 
 function without(how: 'keyless' | 'no-match-policy'): Finding {

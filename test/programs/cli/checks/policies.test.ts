@@ -51,12 +51,18 @@ test('what is legal and probably wrong is a warning', async (t) => {
   ok(found[0]?.startsWith('warning: a: '), found.join('\n'))
 })
 
-test('a pull secret in another namespace than the controller’s is noted', async (t) => {
+test('a pull secret in another namespace than the controller’s is noted, and one that is none is a warning', async (t) => {
   const source = [{ oci: 'registry.example/signatures', signaturePullSecrets: [{ name: 'pull' }] }]
-  const one = await ward(t, sound(), { policies: new Map([policy('a', [{ key: { data }, source }])]) })
+  const a = new Map([policy('a', [{ key: { data }, source }])])
+  const one = await ward(t, sound(), { policies: a })
   equal(
     (await one.found(policies))[0],
-    'note: a names the pull secret pull, which is not in cosign-system: it is looked for in the namespace of each workload',
+    'note: a: secret "pull" of signaturePullSecrets is not in cosign-system: the namespace of each workload needs it',
+  )
+  const other = await ward(t, sound(), { policies: a, secrets: new Map([['pull', { type: 'Opaque' }]]) })
+  equal(
+    (await other.found(policies))[0],
+    'warning: a: secret "pull" of signaturePullSecrets is of the type Opaque, which holds no credentials for a registry',
   )
 })
 
