@@ -281,7 +281,11 @@ class Judging<A extends Access> {
       return allOf(question, [await this.#policy(policy, image), unknown], digests.reason)
     }
     const all = [image, ...digests.value.map((digest) => withDigest(image, digest))]
-    return allOf(question, await Promise.all(all.map((each) => this.#policy(policy, each))), { code: 'deadline' })
+    const judged = all.map(async (each): Promise<Decision> => {
+      const decision = await this.#policy(policy, each)
+      return decision.question.about === 'policy' ? { ...decision, question: { ...decision.question, of: each.digest } } : decision
+    })
+    return allOf(question, await Promise.all(judged), { code: 'deadline' })
   }
 
   async #policy(policy: Policy, image: ImageAtDigest): Promise<Decision> {

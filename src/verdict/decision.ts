@@ -5,8 +5,14 @@ import { outcomeOf } from './reason.ts'
 export type Question =
   | { readonly about: 'request' }
   | { readonly about: 'image'; readonly written: string; readonly paths: readonly string[] }
-  /** `isFallback`: what images are judged by while there is no policy at all. */
-  | { readonly about: 'policy'; readonly name: string; readonly mode: 'enforce' | 'warn'; readonly isFallback?: true }
+  /** `isFallback`: what images are judged by while there is no policy at all. `of`: of which manifest of a multi-arch image, where each is judged. */
+  | {
+      readonly about: 'policy'
+      readonly name: string
+      readonly mode: 'enforce' | 'warn'
+      readonly isFallback?: true
+      readonly of?: string
+    }
   /** `image` is the reference's `Name()`; `by` chooses the specified prefix of the refusal. */
   | {
       readonly about: 'authority'

@@ -71,7 +71,7 @@ function titleOf(question: Question): string {
     case 'image':
       return `image ${question.written}${question.paths.length > 0 ? ` at ${question.paths.join(', ')}` : ''}`
     case 'policy':
-      return `policy ${question.name}${question.mode === 'warn' ? ', which only warns' : ''}`
+      return `policy ${question.name}${question.of === undefined ? '' : ` about ${question.of}`}${question.mode === 'warn' ? ', which only warns' : ''}`
     case 'authority':
       return `authority ${question.name}${question.by === 'none' ? '' : ` (${question.by})`}`
     case 'lookup':

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { makeSigner, signOldForm, signatureManifest } from '../../../fakes/signer.ts'
+import { explain } from '../../../src/verdict/explain.ts'
 import { about, Desk, pod } from '../../desk.ts'
 
 const signer = makeSigner()
@@ -42,8 +43,16 @@ describe('verify-platform-manifests', () => {
     const both = index([amd64, arm64])
     sign(both.digest)
     sign(amd64.digest)
-    const { allowed, message } = await admitted(both.digest)
+    const { allowed, message, admission } = await admitted(both.digest)
     assert.equal(allowed, false)
+    assert.ok(admission.decision)
+    const told = explain(admission.decision)
+      .split('\n')
+      .filter((line) => line.includes('policy p'))
+    assert.deepEqual(
+      told.map((line) => line.replace(/ +policy /, ' ').replace(/: each of these must pass$/, '')),
+      ['fail p', `pass p about ${both.digest}`, `pass p about ${amd64.digest}`, `fail p about ${arm64.digest}`],
+    )
     assert.match(message, new RegExp(`for registry\\.example/app@${arm64.digest}: no signatures found$`))
     sign(arm64.digest)
     assert.equal((await admitted(both.digest)).allowed, true)
