@@ -12,7 +12,6 @@ import type { Fetching } from '../../src/world/outside.ts'
 const SLICE = 3 // ms of compiling after which requests have their turn; the garbage of it takes as long again
 
 /**
-/**
  * What requests are judged by: compiled from the cluster's objects and what is fetched for them, now, and again whenever either changes.
  * Changes that come together are compiled once, and what was in force stays in force until all of them are; then `compiled` is told. Each
  * policy's problems are logged when it arrives, so that its author need not wait for a refusal.
@@ -30,22 +29,19 @@ export function followPolicies(
   let isStale = false
   const begin = (): void => {
     isStale = false
-    goOn(compiling(cluster, outside, systemNamespace, snapshot, log, metrics))
+    goOn(update())
   }
-  const goOn = (steps: ReturnType<typeof compiling>): void => {
+  const update = function* (): Generator<undefined, void, undefined> {
+    const before = snapshot
+    const { now, objects } = yield* compiling(cluster, outside, systemNamespace, before, log, metrics)
+    snapshot = now
+    yield* report(before, now, log, metrics)
+    if (objects) compiled(now, objects)
+  }
+  const goOn = (steps: ReturnType<typeof update>): void => {
     // While nothing is known everybody is refused, so nobody gains by having a turn.
     const end = snapshot.unknownBecause === undefined ? performance.now() + SLICE : Infinity
-    for (;;) {
-      const step = steps.next()
-      if (step.done) return finish(step.value)
-      if (performance.now() > end) return void setImmediate(goOn, steps)
-    }
-  }
-  const finish = ({ now, objects }: Compiled): void => {
-    const before = snapshot
-    snapshot = now
-    report(before, now, log, metrics)
-    if (objects) compiled(now, objects)
+    while (!steps.next().done) if (performance.now() > end) return void setImmediate(goOn, steps)
     isUnderWay = isStale
     if (isStale) setImmediate(begin)
   }
@@ -84,9 +80,13 @@ function* compiling(
   }
 }
 
-function report(before: Snapshot, now: Snapshot, log: Log, metrics: Metrics): void {
+/** A policy a step, as compiling is. */
+function* report(before: Snapshot, now: Snapshot, log: Log, metrics: Metrics): Generator<undefined, void, undefined> {
   const known = new Map(before.policies.map((p) => [p.name, p]))
+  const ends: { readonly name: string; readonly ends: number | undefined }[] = []
   for (const policy of now.policies) {
+    yield
+    ends.push({ name: policy.name, ends: endOf(policy) })
     const last = known.get(policy.name)
     known.delete(policy.name)
     if (last?.hash === policy.hash) continue
@@ -109,10 +109,7 @@ function report(before: Snapshot, now: Snapshot, log: Log, metrics: Metrics): vo
   if (now.unknownBecause !== before.unknownBecause && now.unknownBecause !== undefined)
     log.warn('nothing is admitted: the policies are not known', { why: now.unknownBecause })
 
-  metrics.policies(
-    now.policies.map((policy) => ({ name: policy.name, ends: endOf(policy) })),
-    now.policies.filter(isBroken).length,
-  )
+  metrics.policies(ends, now.policies.filter(isBroken).length)
   if (!now.settings.recheckUnchanged && before.settings.recheckUnchanged)
     log.warn('updates that change no image are let through unseen: what once got in stays in', { setting: 'recheck-unchanged: false' })
   const keyless = isWithoutPoliciesKeyless(now)

@@ -1,4 +1,5 @@
 import { readPolicy } from './read.ts'
+import { isObject } from './shape.ts'
 
 /** A key of a key management service, as `spec.authorities[].key.kms` names it. */
 export type KmsKey =
@@ -66,8 +67,18 @@ export function whyInvalidKms(uri: string): string | undefined {
 
 /** The references that a ClusterImagePolicy's keys name, each once. A `ca-cert` is a certificate, which no such service has. */
 export function kmsUrisOf(policy: unknown): readonly string[] {
+  if (!mayNameKms(policy)) return NONE
   const { spec } = readPolicy('', policy)
   return [...new Set((spec.authorities ?? []).flatMap(({ key }) => (key?.kms ? [key.kms] : [])))]
+}
+
+const NONE: readonly string[] = []
+
+/** Policies come by the thousand at once, and few name such a key: reading all of each one's shape would take longer than others may wait. */
+function mayNameKms(policy: unknown): boolean {
+  const spec = isObject(policy) ? policy['spec'] : undefined
+  const authorities = isObject(spec) ? spec['authorities'] : undefined
+  return Array.isArray(authorities) && authorities.some((one) => isObject(one) && isObject(one['key']) && 'kms' in one['key'])
 }
 
 /** In the order of specification 2.5. */

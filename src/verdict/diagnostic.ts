@@ -52,7 +52,11 @@ export function warningLines(diagnostics: readonly Diagnostic[]): string[] {
   return merged(diagnostics.filter((d) => d.level === 'warning')).flatMap((d) => rendered(d).split('\n'))
 }
 
+const SURROGATE = /[\ud800-\udfff]/
+
 /** Order of UTF-8 bytes, as Go's sort has it: code points, where JavaScript would compare surrogates. */
 export function byBytes(a: string, b: string): number {
-  return a === b ? 0 : Buffer.compare(Buffer.from(a), Buffer.from(b))
+  if (a === b) return 0
+  if (SURROGATE.test(a) || SURROGATE.test(b)) return Buffer.compare(Buffer.from(a), Buffer.from(b))
+  return a < b ? -1 : 1
 }

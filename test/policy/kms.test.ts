@@ -114,4 +114,6 @@ test('the references of a policy are those of its keys, each once', () => {
   assert.deepEqual(kmsUrisOf({ spec: { authorities } }), ['hashivault://a', 'hashivault://b'])
   assert.deepEqual(kmsUrisOf({ spec: { authorities: 'x' } }), [])
   assert.deepEqual(kmsUrisOf(undefined), [])
+  for (const authority of [null, 'x', { key: 'x' }, { key: null }, { key: { kms: 5 } }, { key: { kms: null } }, { key: { kms: '' } }, {}])
+    assert.deepEqual(kmsUrisOf({ spec: { authorities: [authority, { key: { kms: 'hashivault://a' } }] } }), ['hashivault://a'])
 })

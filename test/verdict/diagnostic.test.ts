@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import type { Diagnostic } from '../../src/verdict/diagnostic.ts'
 import { below, byBytes, errorText, warningLines } from '../../src/verdict/diagnostic.ts'
 
@@ -59,4 +60,9 @@ test('a prefix goes before every path', () => {
 test('nothing in a text controls the terminal that kubectl prints it to, whoever wrote it', () => {
   const leaf = { level: 'error', message: 'm', paths: ['p'], details: 'one\u001b[2J\ntwo\r\u009b1A', added: ['\u202eadded'] } as const
   assert.equal(errorText([leaf]), 'm: p\none\ufffd[2J\ntwo\ufffd\ufffd1A\n\ufffdadded')
+})
+
+test('names stand in the order of their UTF-8 bytes, whatever they are made of', () => {
+  const texts = fc.oneof(fc.string(), fc.string({ unit: 'grapheme' }), fc.string({ unit: 'binary' }))
+  fc.assert(fc.property(texts, texts, (a, b) => byBytes(a, b) === Buffer.compare(Buffer.from(a), Buffer.from(b))))
 })

@@ -139,13 +139,12 @@ export class KmsKeys implements Fetching<Known> {
   #namedBy(policy: object): Named {
     let named = this.#named.get(policy)
     if (!named) {
+      const uris = kmsUrisOf(policy)
       const { spec, metadata } = policy as { readonly spec?: unknown; readonly metadata?: unknown }
       const { uid, annotations } = (isObject(metadata) ? metadata : {}) as { readonly uid?: unknown; readonly annotations?: unknown }
       const refresh = isObject(annotations) ? annotations[REFRESH] : undefined
-      const mark = createHash('sha256')
-        .update(JSON.stringify([uid, spec, refresh]))
-        .digest('base64url')
-      named = { uris: kmsUrisOf(policy), mark }
+      const content = uris.length > 0 ? JSON.stringify([uid, spec, refresh]) : ''
+      named = { uris, mark: createHash('sha256').update(content).digest('base64url') }
       this.#named.set(policy, named)
     }
     return named
