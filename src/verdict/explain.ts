@@ -83,7 +83,13 @@ function titleOf(question: Question): string {
   }
 }
 
-/** Text without control characters but newlines and tabs. Registries and signers choose some of what is said: a terminal must not obey it. */
+/**
+ * Text without control characters but tabs and ends of lines, those of Windows too. Registries and signers choose some of what is said: a
+ * terminal must not obey it.
+ */
 export function printable(text: string): string {
-  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\ufffd')
+  return text.replace(
+    /\r(?!\n)|[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
+    '\ufffd',
+  )
 }

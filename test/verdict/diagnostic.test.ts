@@ -66,3 +66,10 @@ test('names stand in the order of their UTF-8 bytes, whatever they are made of',
   const texts = fc.oneof(fc.string(), fc.string({ unit: 'grapheme' }), fc.string({ unit: 'binary' }))
   fc.assert(fc.property(texts, texts, (a, b) => byBytes(a, b) === Buffer.compare(Buffer.from(a), Buffer.from(b))))
 })
+
+test('what is wrong is shown as it is written, ends of lines of Windows too, and nothing that moves a cursor', () => {
+  const wrong = (value: string): string =>
+    errorText([{ level: 'error', message: `invalid value: ${value}`, paths: ['spec.authorities[0].key.data'], details: '', added: [] }])
+  assert.equal(wrong('a\r\n\tb\r\n'), 'invalid value: a\r\n\tb\r\n: spec.authorities[0].key.data')
+  assert.equal(wrong('a\rb\u001b[2J\r'), 'invalid value: a\ufffdb\ufffd[2J\ufffd: spec.authorities[0].key.data')
+})
