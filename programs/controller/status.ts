@@ -1,5 +1,8 @@
 import type { Snapshot } from '../../src/policy/compile.ts'
+import { missingConfigMaps } from '../../src/policy/config-map.ts'
 import type { ClusterObjects } from '../../src/policy/objects.ts'
+import type { Policy } from '../../src/policy/policy.ts'
+import { readPolicy } from '../../src/policy/read.ts'
 import type { InForce, Status, Steps } from '../../src/policy/status.ts'
 import { keysOf, linesOf, statusAfter, stepsOf, whyNotReady } from '../../src/policy/status.ts'
 import type { ApiServer } from '../../src/world/cluster/api-server.ts'
@@ -82,9 +85,10 @@ export class Statuses {
       const policy = policies.get(name)
       if (!policy) continue
       const known = tell.policy(object)
+      const text = missingText(policy, object, objects.configMaps)
       gone.delete(keyOf('ClusterImagePolicy', name))
-      this.#see('ClusterImagePolicy', name, object, [object, policy, known && JSON.stringify(known)], () => {
-        const steps = stepsOf(policy)
+      this.#see('ClusterImagePolicy', name, object, [object, policy, known && JSON.stringify(known), text], () => {
+        const steps = { ...stepsOf(policy), ...(text !== undefined && { policies: { failed: text } }) }
         return {
           steps: known?.isPending ? { ...steps, keys: 'pending' } : steps,
           facts: { ...keysOf(policy), ...linesOf(policy), ...known?.facts },
@@ -146,6 +150,13 @@ export class Statuses {
     if (before?.message !== after?.message) turned?.(kind, read.body, after)
     return { state: 'done' }
   }
+}
+
+/** Where the text of a policy in CUE or Rego is to be found and is not. Undefined: it is, or there is none. */
+function missingText(policy: Policy, object: object, configMaps: ClusterObjects['configMaps']): string | undefined {
+  const { refuses, authorities } = policy
+  const hasText = [refuses, ...authorities.map((a) => a.refuses)].flat().some(({ code }) => code === 'field-not-carried-out')
+  return hasText ? missingConfigMaps(readPolicy(policy.name, object).spec, configMaps)[0] : undefined
 }
 
 function againIf(isAgain: boolean): Worked {

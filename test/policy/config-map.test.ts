@@ -4,7 +4,7 @@ import { missingConfigMaps } from '../../src/policy/config-map.ts'
 import { readPolicy } from '../../src/policy/read.ts'
 
 const configMaps = new Map<string, object>([
-  ['pol', { data: { there: 'a: 1' } }],
+  ['pol', { data: { there: 'a: 1', empty: '' } }],
   ['bare', {}],
 ])
 
@@ -18,16 +18,24 @@ test('a ConfigMap that a policy names, or its entry, may not be there', () => {
     spec: {
       policy: { type: 'cue', configMapRef: { name: 'nopol', key: 'k' } },
       authorities: [
-        { attestations: [attestation('pol', 'there'), attestation('pol', 'nope'), attestation('pol', 'constructor')] },
+        {
+          attestations: [
+            attestation('pol', 'there'),
+            attestation('pol', 'nope'),
+            attestation('pol', 'constructor'),
+            attestation('pol', 'empty'),
+          ],
+        },
         { attestations: [attestation('bare', 'k'), attestation('nopol', 'k')] },
       ],
     },
   })
   assert.deepEqual(missingConfigMaps(spec, configMaps), [
-    'configmap "nopol" not found',
     'configmap "pol" does not contain key nope',
     'configmap "pol" does not contain key constructor',
-    'configmap "bare" does not contain key k',
+    'configmap "pol" does not contain key empty',
+    'configmap "bare" contains no data',
+    'configmap "nopol" not found',
   ])
 })
 

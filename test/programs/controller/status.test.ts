@@ -43,12 +43,12 @@ async function cluster(t: TestContext, tell?: Tell) {
     fake.store.get(fake.store.locate(path)!.resource, '', name) as
       | { metadata: { finalizers?: string[] }; status?: { conditions?: { type: string; status: string; message?: string }[] } }
       | undefined
-  const compiled = (secrets: ClusterObjects['secrets'] = new Map()) => {
+  const compiled = (secrets: ClusterObjects['secrets'] = new Map(), configMaps: ClusterObjects['configMaps'] = new Map()) => {
     const objects: ClusterObjects = {
       policies: list(POLICIES),
       policiesIncomplete: undefined,
       secrets,
-      configMaps: new Map(),
+      configMaps,
       trustRoots: list(ROOTS),
     }
     return { snapshot: compile(objects, 'cosign-system', nothingKnown), objects }
@@ -87,6 +87,29 @@ test('a policy that is in force says so, one whose key is missing says why, and 
   look()
   await wait(50)
   equal(fake.count('patch'), 2)
+})
+
+test('a policy whose text is not where it says names the ConfigMap, until that is there', async (t) => {
+  const { fake, statuses, compiled, get, ready } = await cluster(t)
+  const sound = policy('worded')
+  fake.store.put({ ...sound, spec: { ...sound.spec, policy: { type: 'cue', configMapRef: { name: 'texts', key: 'a' } } } })
+  const conditions = () => get(POLICIES, 'worded')?.status?.conditions?.map((c) => `${c.type} ${c.status} ${c.message ?? ''}`.trim())
+  const look = (configMaps: ClusterObjects['configMaps']): void => {
+    const { snapshot, objects } = compiled(new Map(), configMaps)
+    statuses.look(snapshot, objects)
+  }
+  look(new Map())
+  await until(() => ready('worded') === 'False')
+  deepEqual(conditions(), [
+    'ConfigMapUpdated Unknown',
+    'KeysInlined True',
+    'PoliciesInlined False configmap "texts" not found',
+    'Ready False configmap "texts" not found',
+  ])
+  look(new Map([['texts', { data: { a: 'x: 1' } }]]))
+  await until(() => conditions()?.includes('PoliciesInlined True') === true)
+  // It is known, and not carried out.
+  equal(ready('worded'), 'False')
 })
 
 test('of many policies only those that changed are looked at again', async (t) => {
