@@ -97,12 +97,18 @@ function ed25519Bytes(key: KeyObject): Buffer {
   return bytes
 }
 
-/** Whether the log made `signature`: ECDSA in DER, RSA by PKCS#1 v1.5, Ed25519 over the bytes themselves. */
+/**
+ * Whether the log made `signature`: ECDSA in DER, RSA by PKCS#1 v1.5, Ed25519 over the bytes themselves. ECDSA is over the digest of the curve or,
+ * as Rekor v1 itself signs whatever its curve is (specification 7.3, step 2), over SHA-256.
+ */
 export function isSignedBy({ key, hash }: LogKey, bytes: Uint8Array, signature: Uint8Array): boolean {
   // Without a digest Node would silently take SHA-256.
   if ((hash === null) !== (key.asymmetricKeyType === 'ed25519')) return false
   try {
-    return verify(hash, bytes, key, signature)
+    return (
+      verify(hash, bytes, key, signature) ||
+      (key.asymmetricKeyType === 'ec' && hash !== 'sha256' && verify('sha256', bytes, key, signature))
+    )
   } catch {
     return false
   }

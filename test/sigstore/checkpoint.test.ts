@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { createHash, createPublicKey } from 'node:crypto'
+import { createHash, createPublicKey, generateKeyPairSync, sign } from 'node:crypto'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { KeyType } from '../../fakes/signer.ts'
@@ -127,6 +127,24 @@ test('without the digest of its key a log verifies nothing: Node would silently 
   assert.ok(!isSignedBy({ ...v1.key, hash: null }, bytes, promise))
   assert.ok(!isSignedBy({ ...v2.key, hash: 'sha256' }, bytes, promise))
 })
+
+for (const curve of ['P-384', 'P-521'] as const) {
+  test(`a log with a key of ${curve} may hash with SHA-256, as Rekor v1 does, or as its curve has it, and not otherwise`, () => {
+    const { publicKey: key, privateKey } = generateKeyPairSync('ec', { namedCurve: curve })
+    const hash = curve === 'P-384' ? 'sha384' : 'sha512'
+    const log: LogKey = { ...v1.key, key, hash }
+    const bytes = Buffer.from('bytes')
+    for (const [digest, isBelieved] of [
+      [hash, true],
+      ['sha256', true],
+      ['sha1', false],
+      ['sha3-256', false],
+    ] as const)
+      assert.equal(isSignedBy(log, bytes, sign(digest, bytes, privateKey)), isBelieved, digest)
+    assert.equal(isSignedBy({ ...log, hash: 'sha256' }, bytes, sign(hash, bytes, privateKey)), false, 'the root says SHA-256')
+    assert.equal(isSignedBy(log, Buffer.from('others'), sign('sha256', bytes, privateKey)), false)
+  })
+}
 
 test('whatever is in a checkpoint, reading it answers and never throws', () => {
   fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 300 }), (text) => void readCheckpoint(text)))
