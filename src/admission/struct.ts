@@ -91,7 +91,7 @@ class Rewriting {
       case 'flag':
         return typeof value === 'boolean' ? value : this.#wrong(value, type, path)
       case 'url':
-        return this.#url(value)
+        return this.#url(value, path)
       case 'bytes':
         return typeof value === 'string' ? this.#bytes(value) : this.#wrong(value, type, path)
       case 'list':
@@ -113,8 +113,8 @@ class Rewriting {
     return {}
   }
 
-  #url(value: Json): Json {
-    if (typeof value !== 'string') throw new Stopped(`json: cannot unmarshal ${goKind(value)} into Go value of type string`)
+  #url(value: Json, path: readonly string[]): Json {
+    if (typeof value !== 'string') throw new Stopped(this.#mismatch(value, { is: 'text' }, path))
     const read = readUrl(value)
     if (read.ok) return this.#strict ? read.url.text : value
     if (this.#strict) throw new Stopped(read.detail)
@@ -129,8 +129,12 @@ class Rewriting {
   }
 
   #wrong(value: Json, type: Type, path: readonly string[]): undefined {
+    this.problem ??= this.#mismatch(value, type, path)
+  }
+
+  #mismatch(value: Json, type: Type, path: readonly string[]): string {
     const into = path.length === 0 ? 'Go value' : `Go struct field ${this.#struct}.${path.join('.')}`
-    this.problem ??= `json: cannot unmarshal ${goKind(value)} into ${into} of type ${nameOf(type)}`
+    return `json: cannot unmarshal ${goKind(value)} into ${into} of type ${nameOf(type)}`
   }
 }
 

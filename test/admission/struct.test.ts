@@ -87,7 +87,7 @@ for (const [object, wrong] of [
   [{ bytes: 'abc=\n=' }, 'illegal base64 data at input byte 5'],
   [{ bytes: 'a===' }, 'illegal base64 data at input byte 1'],
   [{ bytes: '\n=' }, 'illegal base64 data at input byte 1'],
-  [{ url: 1 }, 'json: cannot unmarshal number into Go value of type string'],
+  [{ url: 1 }, 'json: cannot unmarshal number into Go struct field Outer.url of type string'],
   [{ url: '::bad::' }, 'parse "::bad::": missing protocol scheme'],
   [{ status: 'x' }, 'json: cannot unmarshal string into Go struct field Outer.status of type v1.Status'],
   ['x', 'json: cannot unmarshal string into Go value of type v1.Outer'],
