@@ -10,6 +10,8 @@ export type Option<T = unknown> = {
   readonly value: Value<unknown>
   /** What holds when it is neither given nor in the environment. */
   readonly unset: T
+  /** The same for commands that differ. */
+  readonly unsetFor?: Readonly<Partial<Record<Command, T>>>
   /** What the help says instead of `unset`, where that is decided only later. */
   readonly unsetText?: string
   readonly repeatable: boolean
@@ -24,15 +26,15 @@ export type Option<T = unknown> = {
 
 export type Group = 'asked' | 'objects' | 'serving' | 'certificate' | 'writing' | 'registries' | 'trust' | 'log' | 'clock'
 
-type About = Omit<Option, 'value' | 'unset' | 'repeatable'>
+type About<T> = Omit<Option<T>, 'value' | 'unset' | 'repeatable'>
 
-function option<T>(value: Value<T>, unset: T, about: About): Option<T>
-function option<T>(value: Value<T>, unset: undefined, about: About): Option<T | undefined>
-function option<T>(value: Value<T>, unset: T | undefined, about: About): Option<T | undefined> {
+function option<T>(value: Value<T>, unset: T, about: About<T>): Option<T>
+function option<T>(value: Value<T>, unset: undefined, about: About<T>): Option<T | undefined>
+function option<T>(value: Value<T>, unset: T | undefined, about: About<T>): Option<T | undefined> {
   return { value, unset, repeatable: false, ...about }
 }
 
-function repeatable<T>(value: Value<T>, about: About): Option<readonly T[]> {
+function repeatable<T>(value: Value<T>, about: About<readonly T[]>): Option<readonly T[]> {
   return { value, unset: [], repeatable: true, ...about }
 }
 
@@ -142,6 +144,7 @@ export const options = {
   address: option<string>(text('ADDRESS'), '::', {
     group: 'serving',
     commands: servers,
+    unsetFor: { demo: '127.0.0.1' }, // nobody but this machine is meant to reach it
     help: 'the address to listen on; `::` is IPv4 too, and stands for 0.0.0.0 where there is no IPv6',
   }),
   port: option<number>(port, 8443, {
@@ -333,7 +336,9 @@ export function flagOf(name: Name): string {
   return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 }
 
-/** The options of one command, in the order of the table. */
+/** The options of one command, in the order of the table; `unset` is what holds for this one. */
 export function optionsOf(command: Command): readonly (readonly [Name, Option])[] {
-  return (Object.entries(options) as [Name, Option][]).filter(([, o]) => o.commands.includes(command))
+  return (Object.entries(options) as [Name, Option][])
+    .filter(([, o]) => o.commands.includes(command))
+    .map(([name, o]) => [name, { ...o, unset: o.unsetFor?.[command] ?? o.unset }])
 }

@@ -71,7 +71,7 @@ export function parse(command: Command, given: readonly string[], environment: R
   const settings = Object.fromEntries(
     (Object.entries(options) as [Name, Option][]).map(([name, o]) => {
       const taken = values.get(name)
-      return [name, taken === undefined ? o.unset : o.repeatable ? taken : taken.at(-1)]
+      return [name, taken === undefined ? (o.unsetFor?.[command] ?? o.unset) : o.repeatable ? taken : taken.at(-1)]
     }),
   ) as Settings
   const conflict = conflictOf(settings)

@@ -64,8 +64,6 @@ async function opened(given: Settings, log: Log, things: AsyncDisposableStack): 
   things.defer(() => registry.close())
   const settings: Settings = {
     ...given,
-    // Nobody but this machine is meant to reach it, unless an address is given.
-    address: given.address === '::' ? '127.0.0.1' : given.address,
     manifests: [join(folder, 'policies')],
     mirrors: [...mirrorsTo(registry), ...given.mirrors],
     tlsFolder: given.tlsFolder ?? join(folder, 'tls'),

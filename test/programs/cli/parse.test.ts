@@ -22,6 +22,12 @@ test('without options, everything has its default', () => {
   )
 })
 
+test('the demo listens on this machine alone, unless an address is given, be it what others listen on without one', () => {
+  equal(settings('demo', []).address, '127.0.0.1')
+  equal(settings('demo', ['--address', '::']).address, '::')
+  equal(settings('demo', [], { METRICS_PROMETHEUS_HOST: '::1' }).address, '127.0.0.1')
+})
+
 for (const given of [
   ['--port', '9443'],
   ['--port=9443'],
