@@ -166,13 +166,8 @@ if (isInside)
       }))
       const shop = { host, ours: keys.ours.pem, theirs: keys.theirs.pem }
       // Its webhooks answer a moment after it says that it is ready.
-      await until('the webhooks of the controller in use', () =>
-        make(roots[0] ?? {}).then(
-          () => true,
-          () => false,
-        ),
-      )
-      await make({ apiVersion: 'v1', kind: 'List', items: [...roots, ...policiesOf(shop)] })
+      const items = [...roots, ...policiesOf(shop)]
+      await until('what is written is taken', () => make({ apiVersion: 'v1', kind: 'List', items }).then(() => true))
       requests = requestsOf(shop, digests)
       await until('every policy is ready', async () => (await read()).every(isReady))
       await make({ ...podOf(`${host}/keyed/app@${digests.signed}`), metadata: { name: 'runs', namespace: 'shop' } })
@@ -229,8 +224,8 @@ if (isInside)
     test('Over: Sealgate answers in place of the other one, in the same words, and no object was touched', async () => {
       await follow('Over 4')
       await follow('Over 5')
-      const [after_] = await follow('Over 6')
-      assert.match(after_?.stdout ?? '', /\n0 things wrong, /)
+      await follow('Over 6', 0)
+      await isWell('Over 6', 1)
       await until('nobody is led to the other one', async () => controllers.every((one) => service.connectionsTo(one) === 0))
       await isSame('ours')
       assert.deepEqual(await writtenNow(), written)
@@ -246,8 +241,8 @@ if (isInside)
         '-p',
         JSON.stringify({ spec: { authorities: [{ key: { data: keys.ours.pem } }] } }),
       ])
-      await kubectl('delete clusterimagepolicy dropped --timeout=20s')
-      await kubectl('delete trustroot spare --timeout=20s')
+      await kubectl('delete clusterimagepolicy dropped --timeout=45s')
+      await kubectl('delete trustroot spare --timeout=45s')
       const data = { 'cosign.pub': Buffer.from(keys.ours.pem).toString('base64') }
       await applied(cluster, ['patch', 'secret', 'turning', '-n', SYSTEM, '--type=merge', '-p', JSON.stringify({ data })])
       await make(madeOf(host, keys.ours.pem))
@@ -276,7 +271,7 @@ if (isInside)
       await isNow({ edited: 'admitted', dropped: 'admitted', turned: 'admitted', made: 'admitted' })
       // It takes care of what Sealgate left to it as of its own.
       await until('every policy is its own again', async () => (await read()).every((one) => isReady(one) && isTheirs(one)))
-      await kubectl('delete clusterimagepolicy made --timeout=20s')
+      await kubectl('delete clusterimagepolicy made --timeout=45s')
       await isNow({ made: 'refused' })
       const untouched = written.filter(({ name }) => !['edited', 'dropped', 'spare'].includes(name))
       assert.deepEqual(
@@ -288,9 +283,9 @@ if (isInside)
     test('Over for good: what is left of the other one goes, and Sealgate is its own', async () => {
       await follow('Over 4')
       await follow('Over 5')
-      await follow('Over 6')
-      const [forGood] = await follow('Over 7')
-      assert.match(forGood?.stdout ?? '', /\n0 things wrong, /)
+      await follow('Over 6', 0)
+      await follow('Over 7', 0)
+      await isWell('Over 7', 1)
       await isSame('ours')
     })
 
@@ -305,8 +300,16 @@ if (isInside)
         [],
       )
       assert.ok(load.counts.unanswered <= MAX_UNANSWERED, JSON.stringify(load.unanswered))
-      assert.ok(load.counts.admitted > 200 && load.counts.refused > 200, JSON.stringify(load.counts))
+      assert.ok(load.counts.admitted > 100 && load.counts.refused > 100, JSON.stringify(load.counts))
     })
+
+    /** Waits until doctor, which is called there, finds nothing wrong. */
+    function isWell(step: string, command: number): Promise<void> {
+      return until(`${step}: nothing is wrong`, async () => {
+        const [doctor] = await follow(step, command)
+        return /\n0 things wrong, /.test(doctor?.stdout ?? '')
+      })
+    }
 
     /** Each request has the verdict that the controller in use gave, in the same words: of Sealgate there may be more, and it differs where the page says so. */
     async function isSame(whose: 'ours' | 'theirs'): Promise<void> {
@@ -401,8 +404,14 @@ function isReady({ metadata, status }: Read): boolean {
 
 async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
   const patience = Date.now() + 60_000
-  while (!(await isSo())) {
-    if (Date.now() > patience) throw new Error(`it did not come about: ${what}`)
+  let cause: unknown
+  const isSoNow = (): Promise<boolean> =>
+    isSo().catch((error: unknown) => {
+      cause = error
+      return false
+    })
+  while (!(await isSoNow())) {
+    if (Date.now() > patience) throw new Error(`it did not come about: ${what}`, { cause })
     await new Promise((resolve) => setTimeout(resolve, 100))
   }
 }

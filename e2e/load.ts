@@ -3,7 +3,7 @@ import { Agent, request } from 'undici'
 import type { Cluster } from './cluster.ts'
 
 const AT_ONCE = 3
-const PAUSE = 30 // ms between the requests of one that asks
+const PAUSE = 100 // ms between the requests of one that asks
 
 /** A request to create something, and whether it is let in; `isInAnyOrder`: several reasons, which not everybody says in the order of the policy. */
 export type Request = {

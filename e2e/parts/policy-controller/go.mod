@@ -1,3 +1,4 @@
+// Pins everything that the sigstore policy controller is built of; its program is a package of its own, so none of ours stands here.
 module sealgate/e2e/parts/policy-controller
 
 go 1.26
@@ -294,10 +295,12 @@ require (
 	sigs.k8s.io/yaml v1.6.0 // indirect
 )
 
+// As its own go.mod has them, which counts for nothing here.
 replace github.com/golang/glog => github.com/jdolitsky/glog v0.0.0-20220729172235-78744e90d087
 
 replace k8s.io/code-generator => k8s.io/code-generator v0.29.4
 
+// The versions that it asks for are not served everywhere.
 replace github.com/google/go-containerregistry/pkg/authn/k8schain => github.com/google/go-containerregistry/pkg/authn/k8schain v0.0.0-20260205022027-93aa2732266a
 
 replace github.com/google/go-containerregistry/pkg/authn/kubernetes => github.com/google/go-containerregistry/pkg/authn/kubernetes v0.0.0-20260205022027-93aa2732266a
