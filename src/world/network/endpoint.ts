@@ -29,7 +29,8 @@ export type Endpoint = {
  * that the operator named in `--insecure-registry`.
  */
 export function endpointsOf(registry: string, mirrors: readonly Mirror[], insecure: readonly string[]): readonly Endpoint[] {
-  const mirror = mirrors.find(({ host }) => host === registry)
+  // As of any option that is given twice, the last counts.
+  const mirror = mirrors.findLast(({ host }) => host === registry)
   if (mirror) return [endpoint(registry, new URL(mirror.url), mirror.credentials ? undefined : 'mirror', 'mirror')]
   const https = URL.parse(`https://${registry}`)
   const http = URL.parse(`http://${registry}`)

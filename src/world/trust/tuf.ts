@@ -233,7 +233,7 @@ async function openMirror(mirror: TufMirror): Promise<Opened> {
     const { url, mirrors, transport } = mirror
     const path = url.pathname.replace(/\/+$/, '')
     const base = `${url.origin}${path}`
-    const asked = mirrors.find(({ host }) => host === (canonicalHost(url.host) ?? url.host))?.url.replace(/\/+$/, '') ?? url.origin
+    const asked = mirrors.findLast(({ host }) => host === (canonicalHost(url.host) ?? url.host))?.url.replace(/\/+$/, '') ?? url.origin
     return {
       ok: true,
       base,

@@ -42,3 +42,11 @@ test('a mirror is the only way to its registry; its path goes before the reposit
 test('a mirror gets the credentials of its registry only when told so', () => {
   assert.equal(endpointsOf('gcr.io', [{ host: 'gcr.io', url: 'https://m.example', credentials: false }], [])[0]?.withholds, 'mirror')
 })
+
+test('of two mirrors of one registry the last counts, as of any option that is given twice', () => {
+  const mirrors = ['https://first.example', 'https://last.example'].map((url) => ({ host: 'gcr.io', url, credentials: false }))
+  assert.deepEqual(
+    endpointsOf('gcr.io', mirrors, []).map((e) => e.url('').href),
+    ['https://last.example/v2/'],
+  )
+})
