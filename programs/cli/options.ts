@@ -94,7 +94,7 @@ export const options = {
   staging: option<boolean>(toggle, false, {
     group: 'asked',
     commands: ['verify-bundle'],
-    help: 'believe the staging instance of Sigstore instead of the public one',
+    help: 'believe the staging instance of Sigstore instead of the public one; --trusted-root goes before it',
   }),
   json: option<boolean>(toggle, false, {
     group: 'asked',
