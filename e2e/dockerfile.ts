@@ -3,8 +3,13 @@ import { fileURLToPath } from 'node:url'
 
 /** An instruction of deploy/Dockerfile: `RUN`, and what follows it with continued lines joined as Docker joins them. */
 export type Instruction = { readonly name: string; readonly text: string }
-/** A stage: what it is made from, what it is called, and its instructions without FROM. */
-export type Stage = { readonly from: string; readonly name: string | undefined; readonly instructions: readonly Instruction[] }
+/** A stage: what it is made from, on which platform if FROM says, what it is called, and its instructions without FROM. */
+export type Stage = {
+  readonly from: string
+  readonly platform: string | undefined
+  readonly name: string | undefined
+  readonly instructions: readonly Instruction[]
+}
 
 export const dockerfile = readFileSync(fileURLToPath(new URL('../deploy/Dockerfile', import.meta.url)), 'utf8')
 
@@ -12,8 +17,8 @@ export const dockerfile = readFileSync(fileURLToPath(new URL('../deploy/Dockerfi
 export function stagesOf(text: string): readonly Stage[] {
   const stages: (Omit<Stage, 'instructions'> & { instructions: Instruction[] })[] = []
   for (const { name, text: rest } of instructionsIn(text)) {
-    const [from = '', , as] = rest.split(/\s+/)
-    if (name === 'FROM') stages.push({ from, name: as, instructions: [] })
+    const [, platform, from = '', as] = /^(?:--platform=(\S+)\s+)?(\S+)(?:\s+AS\s+(\S+))?$/.exec(rest) ?? []
+    if (name === 'FROM') stages.push({ from, platform, name: as, instructions: [] })
     else stages.at(-1)?.instructions.push({ name, text: rest })
   }
   return stages

@@ -26,11 +26,11 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(sign
 export function run(
   program: string,
   arguments_: readonly string[],
-  options: { env?: NodeJS.ProcessEnv; cwd?: string; input?: string } = {},
+  options: { env?: NodeJS.ProcessEnv; cwd?: string; input?: string; timeout?: number } = {},
 ): Promise<Said> {
   return new Promise((resolve, reject) => {
     const { input, ...rest } = options
-    const child = execFile(program, arguments_, { ...rest, timeout: RUN_MS, maxBuffer: 16 * 1024 * 1024 }, (error, stdout, stderr) => {
+    const child = execFile(program, arguments_, { timeout: RUN_MS, ...rest, maxBuffer: 16 * 1024 * 1024 }, (error, stdout, stderr) => {
       if (error !== null && typeof error.code !== 'number') reject(new Error(`${program}: ${error.message}`))
       else resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr })
     })

@@ -7,14 +7,32 @@ import { dockerfile, stagesOf, texts } from '../../e2e/dockerfile.ts'
 import { onDisk, root } from '../../tools/project.ts'
 
 const stages = stagesOf(dockerfile)
-const [build, image] = stages
+const [dependencies, build, image] = stages
 
 test('the image has nothing but what is copied into it', () => {
-  assert.equal(stages.length, 2)
+  assert.equal(stages.length, 3)
   assert.equal(image?.from, 'scratch')
   assert.deepEqual(texts(image, 'RUN'), [])
-  assert.deepEqual(texts(image, 'COPY'), ['--from=build /image/ /', '--from=build /app /app'])
+  assert.deepEqual(texts(image, 'COPY'), ['--from=build /image/ /', '--from=build --chown=0:0 /app /app'])
   for (const stage of stages) assert.deepEqual(texts(stage, 'ADD'), [], 'ADD fetches and unpacks')
+})
+
+test('what npm installs is fetched where it is built, and what depends on the platform is made on the one that the image is for', () => {
+  assert.deepEqual(
+    stages.map(({ from, platform, name }) => [from, platform, name]),
+    [
+      ['${NODE_IMAGE}', '$BUILDPLATFORM', 'dependencies'],
+      ['${NODE_IMAGE}', undefined, 'build'],
+      ['scratch', undefined, undefined],
+    ],
+  )
+  assert.deepEqual(texts(dependencies, 'RUN').slice(1), ['npm ci --omit=dev --omit=optional --ignore-scripts'])
+})
+
+test('no step of the build goes on after one that failed', () => {
+  // `sh` has no pipefail: of a pipe, only the last command can fail. In quotes and between double bars it is no pipe.
+  for (const text of [...texts(dependencies, 'RUN'), ...texts(build, 'RUN')])
+    assert.doesNotMatch(text.replace(/"[^"]*"/g, '').replaceAll('||', ''), /\|/, text)
 })
 
 test('it runs as a number that is not root, with files that any other number may read', () => {
@@ -43,7 +61,9 @@ test('what is compiled ahead is compiled with the flags, the user and the folder
 })
 
 test('what the programs import is copied, and nothing that is copied is held back', () => {
-  const copied = texts(build, 'COPY').flatMap((text) => text.split(/\s+/).slice(0, -1))
+  const copied = [...texts(dependencies, 'COPY'), ...texts(build, 'COPY')]
+    .filter((text) => !text.startsWith('--from='))
+    .flatMap((text) => text.split(/\s+/).slice(0, -1))
   const allowed = readFileSync(`${root}deploy/Dockerfile.dockerignore`, 'utf8').trim().split('\n')
   assert.equal(allowed[0], '*')
   assert.deepEqual(allowed.slice(1).toSorted(), copied.map((file) => `!${file}`).toSorted())
@@ -57,7 +77,7 @@ test('what the programs import is copied, and nothing that is copied is held bac
 })
 
 test('only production dependencies, as the lock file has them, whose scripts are not run', () => {
-  const installs = texts(build, 'RUN').filter((text) => text.includes('npm '))
+  const installs = stages.flatMap((stage) => texts(stage, 'RUN')).filter((text) => text.includes('npm '))
   assert.deepEqual(installs, ['npm ci --omit=dev --omit=optional --ignore-scripts'])
 })
 
@@ -76,7 +96,7 @@ for (const [node, isTaken] of [
   ['', false],
 ] as const)
   test(`a base image ${isTaken ? 'by digest is taken' : 'without a whole digest is refused'}: ${node}`, () => {
-    const [check = ''] = texts(build, 'RUN')
+    const [check = ''] = texts(dependencies, 'RUN')
     const { status, said } = ran(check, { NODE_IMAGE: node })
     assert.equal(status, isTaken ? 0 : 1)
     if (!isTaken) assert.match(said, /NODE_IMAGE must name a digest/)
