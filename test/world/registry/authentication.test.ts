@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
+import { mintCertificates } from '../../../fakes/certificates.ts'
 import { OCI_MANIFEST } from '../../../fakes/registry-content.ts'
 import { FakeRegistry } from '../../../fakes/registry.ts'
 import type { FakeRegistryOptions } from '../../../fakes/registry.ts'
@@ -276,6 +277,23 @@ test('lesson 43: a password goes to no realm but the one that the registry names
   const fetched = await client().manifest({ registry: registry.host, repository: 'team/app' }, 'v1', chain(right), soon())
   assert.ok(fetched.state === 'failed')
   assert.equal(fetched.reason.code, 'registry-address-refused')
+})
+
+test('lesson 43: a registry that speaks https names a realm that does, or no password leaves; one of plain http may name either', async () => {
+  const { ca, server: tls } = await mintCertificates(['127.0.0.1'])
+  const realm = await fake()
+  realm.misbehave('/token', { status: 200, body: '{"token":"t"}' })
+  const secure = await fake({ tls })
+  for (const registry of [secure, await fake()]) {
+    registry.manifest('team/app', IMAGE, 'v1')
+    registry.protect('team/', { scheme: 'bearer', ...PULLER, realm: `${realm.url}/token` })
+    const before = realm.seen.length
+    const place = { registry: registry.host, repository: 'team/app' }
+    const fetched = await client({ ca: () => [ca] }).manifest(place, 'v1', chain(right, ANONYMOUS), soon())
+    const reached = realm.seen.length > before
+    assert.equal(reached, registry !== secure)
+    if (registry === secure) assert.match(told(fetched)[2] ?? '', /: the token realm that the registry names is not https$/)
+  }
 })
 
 test('lesson 43: what another host asks for, to which a registry redirects, is no demand of the registry: nothing secret goes there', async () => {
