@@ -108,7 +108,7 @@ export class Nodes {
   #end(one: Running): void {
     if (one.ends) return
     one.isReady = false
-    one.ends = one.pod.stop().then(async () => {
+    one.ends = one.pod.stop().then(() => {
       this.#running.delete(one.pod.name)
       this.#behind.delete(one)
     })
