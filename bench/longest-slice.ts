@@ -1,5 +1,6 @@
 import { dlopen } from 'node:ffi'
 import { constants, monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks'
+import { setImmediate } from 'node:timers/promises'
 import { answerParent } from './conversation.ts'
 
 /**
@@ -12,11 +13,15 @@ export type LongestSlice = { readonly clock: number; readonly own: number; reado
 // Loaded into the webhook by the benchmark: tells for how long at most its event loop was held up since it was last asked.
 const LOOK = 1 // ms between looks
 const WORTH_NOTING = 1 // ms
+const SETTLED = 1000 // ms between looks at what was noted: the memory of the webhook is measured too
 const delays = monitorEventLoopDelay({ resolution: LOOK })
 delays.enable()
 
 const processorTime = threadClock()
 type Span = { readonly from: number; readonly to: number; readonly own: number }
+const NOTHING: LongestSlice = { clock: 0, own: 0, uncollected: 0, collecting: 0 }
+let longest = NOTHING
+// What `longest` does not know of yet: collections are told of a little after they were.
 let slices: Span[] = []
 let collections: Span[] = []
 const collector = new PerformanceObserver((seen) => collected(seen.getEntries()))
@@ -30,6 +35,7 @@ setInterval(() => {
   last = now
   from = to
 }, LOOK).unref()
+setInterval(settle, SETTLED).unref()
 
 /** `detail` is Node's own. */
 type Collection = PerformanceEntry & { readonly detail?: { readonly kind: number } }
@@ -40,15 +46,27 @@ function collected(entries: readonly Collection[]): void {
   }
 }
 
-answerParent<'longest-slice', LongestSlice>(() => {
-  // The histogram counts the time between looks as delay.
+function settle(): void {
   collected(collector.takeRecords())
-  const alone = slices.filter((slice) => !collections.some(({ from, to }) => from < slice.to && to > slice.from))
-  const longest = (spans: readonly Span[]): number => spans.reduce((most, { own }) => Math.max(most, own), 0)
-  const slice = { clock: delays.max / 1e6 - LOOK, own: longest(slices), uncollected: longest(alone), collecting: longest(collections) }
-  delays.reset()
+  const alone = slices.filter((slice) => !collections.some((one) => one.from < slice.to && one.to > slice.from))
+  const most = (before: number, spans: readonly Span[]): number => spans.reduce((some, { own }) => Math.max(some, own), before)
+  longest = {
+    clock: 0,
+    own: most(longest.own, slices),
+    uncollected: most(longest.uncollected, alone),
+    collecting: most(longest.collecting, collections),
+  }
   slices = []
   collections = []
+}
+
+answerParent<'longest-slice', LongestSlice>(async () => {
+  await setImmediate()
+  settle()
+  // The histogram counts the time between looks as delay.
+  const slice = { ...longest, clock: delays.max / 1e6 - LOOK }
+  delays.reset()
+  longest = NOTHING
   last = processorTime()
   return slice
 })

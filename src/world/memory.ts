@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { Judged } from '../admit.ts'
 import type { Digest } from '../image/digest.ts'
@@ -7,6 +8,7 @@ import type { PressureLevel } from './pressure.ts'
 import { Slots } from './slots.ts'
 
 const ENTRY_OVERHEAD = 250 // bytes of a map entry besides its key, measured over 100,000 entries
+const SMALL = 4 * 1024 // bytes of content that are kept as a text: a buffer takes some 600 bytes besides, and may hold on to all of the answer that it came in
 
 const MAX_LARGE = 4 // large blobs that are fetched at the same time: of 16 MiB each, 64 MiB and what collecting them takes
 const MAX_LARGE_WAITING = 1_000 // that wait for it; one object may have a thousand images
@@ -29,8 +31,10 @@ export type MemoryOptions = {
  * time that the setting gives; `fail` and `unknown` never are. Everything is bounded by bytes, and equal questions asked at the same time are asked once.
  */
 export class Memory {
+  /** By `shortened` keys. */
   readonly #passes: LRUCache<string, string>
-  readonly #content: LRUCache<string, Uint8Array>
+  /** By `shortened` keys; what is small as a text of Latin-1. */
+  readonly #content: LRUCache<string, Uint8Array | string>
   readonly #tags = new LRUCache<string, Digest>({ max: MAX_TAGS })
   readonly #running = new Map<string, Promise<unknown>>()
   readonly #count: NonNullable<MemoryOptions['count']>
@@ -43,7 +47,7 @@ export class Memory {
     this.#passes = new LRUCache({ maxSize: options.maxPassBytes, sizeCalculation: passSize, ttlAutopurge: false })
     this.#content = new LRUCache({
       maxSize: options.maxContentBytes,
-      sizeCalculation: (bytes, key) => bytes.byteLength + key.length + ENTRY_OVERHEAD,
+      sizeCalculation: (content, key) => content.length + key.length + ENTRY_OVERHEAD,
     })
     this.#count = options.count ?? (() => {})
     this.#pressure = options.pressure ?? (() => 'none')
@@ -51,7 +55,7 @@ export class Memory {
 
   /** Answers a remembered pass, joins the same work under way, or does it. Only a pass is kept, for `ttl` ms and not past what it rests on; 0 keeps nothing. */
   judged(key: string, ttl: number, work: () => Promise<Judged>): Promise<Decision | { readonly remembered: string }> {
-    const kept = within(ttl, key)
+    const kept = shortened(within(ttl, key))
     const remembered = ttl > 0 ? this.#passes.get(kept) : undefined
     this.#count('pass', remembered !== undefined)
     if (remembered !== undefined) return Promise.resolve({ remembered })
@@ -65,13 +69,14 @@ export class Memory {
 
   /** Content by digest and the scope of the credentials that could read it. Immutable, so kept until room is needed. */
   content(key: string): Uint8Array | undefined {
-    const bytes = this.#content.get(key)
-    this.#count('content', bytes !== undefined)
-    return bytes
+    const kept = this.#content.get(shortened(key))
+    this.#count('content', kept !== undefined)
+    return typeof kept === 'string' ? Buffer.from(kept, 'latin1') : kept
   }
 
   keepContent(key: string, bytes: Uint8Array): void {
-    this.#content.set(key, bytes)
+    const isSmall = bytes.length <= SMALL
+    this.#content.set(shortened(key), isSmall ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1') : bytes)
   }
 
   /** The digest that a tag had within the last `ttl` ms; 0 remembers nothing. */
@@ -107,6 +112,11 @@ export class Memory {
     this.#running.set(key, started)
     return started
   }
+}
+
+/** Keys are long, and there are tens of thousands: what is kept of one is its SHA-256. */
+function shortened(key: string): string {
+  return hash('sha256', key, 'base64url')
 }
 
 /** What was kept for another time is not remembered any more: who shortens it means what is remembered already. */

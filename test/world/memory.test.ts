@@ -120,6 +120,22 @@ test('under pressure what could be fetched again is given up, and what passed is
   assert.deepEqual(await m.judged('key', MINUTE, async () => judged(fail)), { remembered: '' })
 })
 
+test('content comes back as it was, small or large, whatever becomes of the bytes that it came in', () => {
+  for (const length of [256, 8 * 1024]) {
+    const m = memory()
+    const answer = Buffer.from(Array.from({ length: length + 10 }, (_, i) => i % 256))
+    m.keepContent('content', answer.subarray(10))
+    const kept = m.content('content')
+    assert.ok(kept instanceof Uint8Array)
+    assert.deepEqual(Buffer.from(kept), answer.subarray(10))
+  }
+  const m = memory()
+  const answer = Buffer.from('small')
+  m.keepContent('content', answer)
+  answer.fill(0)
+  assert.equal(Buffer.from(m.content('content') ?? []).toString(), 'small')
+})
+
 test('what it holds is told: passes and content in bytes, tags by number', async () => {
   const m = memory()
   assert.deepEqual(m.held(), { passes: 0, content: 0, tags: 0 })
