@@ -24,10 +24,19 @@ import { must } from './processes.ts'
  *   node e2e/parts.ts         builds what is missing and prints where each part is
  *   node e2e/parts.ts --list  only says what is there
  */
-export type Part = 'kube-apiserver' | 'etcd' | 'kubectl' | 'registry' | 'cosign2' | 'cosign3' | 'helm' | 'policy-controller'
+export type Part =
+  | 'kube-apiserver'
+  | 'etcd'
+  | 'kubectl'
+  | 'registry'
+  | 'cosign2'
+  | 'cosign3'
+  | 'helm'
+  | 'policy-controller'
+  | 'dockerfile-check'
 
 /** The path of each part's program; unless they are named, of those that a session needs. */
-export type Parts<P extends Part = Exclude<Part, 'policy-controller'>> = Readonly<Record<P, string>>
+export type Parts<P extends Part = Exclude<Part, 'policy-controller' | 'dockerfile-check'>> = Readonly<Record<P, string>>
 
 /**
  * `module`: a folder beside this file whose go.sum pins everything; `tool`: the package of it that is built, where it is none of ours, and `manifests`:
@@ -64,6 +73,7 @@ const recipes: Readonly<Record<Part, Recipe>> = {
   'cosign2': { version: 'v2.6.5', program: 'cosign', install: 'github.com/sigstore/cosign/v2/cmd/cosign' },
   'cosign3': { version: 'v3.1.3', program: 'cosign', install: 'github.com/sigstore/cosign/v3/cmd/cosign' },
   'helm': { version: HELM, program: 'helm', install: 'helm.sh/helm/v3/cmd/helm', ldflags: HELM_VERSION },
+  'dockerfile-check': { version: 'v0.34.2', program: 'dockerfile-check', module: 'dockerfile-check' },
   'policy-controller': {
     version: 'v0.15.1',
     program: 'policy-controller',
