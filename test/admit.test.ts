@@ -376,6 +376,15 @@ describe('an image named by tag', () => {
     assert.deepEqual([allowed, patch], [true, []])
   })
 
+  test('takes 2 s of a mutation, and of a validation, however much time there is', async () => {
+    const { desk } = await signed()
+    await using _ = desk
+    desk.fake.misbehave('/app/', { late: 4_000 })
+    const [mutated, validated] = await Promise.all([desk.mutate(pod(tag), {}, 30_000), desk.validate(pod(tag), {}, 30_000)])
+    assert.deepEqual([mutated.allowed, mutated.patch], [true, []])
+    assert.match(validated.message, /\nthe tag could not be resolved to a digest: registry\.example did not answer within 2\.0 s$/)
+  })
+
   test('takes no more of a mutation than its budget', async () => {
     const { desk } = await signed()
     await using _ = desk
