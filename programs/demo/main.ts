@@ -50,7 +50,7 @@ export async function demo(given: Settings): Promise<number> {
   log.setLevel(given.logLevel)
   await asked
   log.setLevel('error')
-  log.flush()
+  await log.flush()
   process.stdout.write('\nended, and nothing is left behind\n')
   return ENDED
 }

@@ -4,6 +4,7 @@ import type { Level, Log } from '../../src/world/log.ts'
 
 const BUFFERED_BYTES = 8 * 1024 // lines are written in blocks of this size, so that a line per request costs no system call
 const BUFFERED_MS = 100 // and no line waits longer than this
+const FLUSH_MS = 1000 // the end of a process waits no longer for who reads its log
 
 /**
  * A log that writes to standard output (`serve`, as containers want it) or standard error (offline commands, whose output is their answer).
@@ -14,14 +15,12 @@ export function openLog(how: { readonly level: Level; readonly format: 'json' | 
   const log = logTo(how.format === 'json' ? out : { write: (line) => out.write(textOf(line)) }, how.level)
   return {
     ...log,
-    // Lines of a process that ends badly are the ones that matter.
-    flush() {
-      try {
-        out.flushSync()
-      } catch {
-        // The reader of the log is gone, or the descriptor was never opened.
-      }
-    },
+    // Not `flushSync`, which tries for ever to write to a reader that is gone.
+    flush: () =>
+      new Promise((resolve) => {
+        setTimeout(resolve, FLUSH_MS).unref()
+        out.flush(() => resolve())
+      }),
   }
 }
 
@@ -43,7 +42,7 @@ export function logTo(stream: DestinationStream, level: Level): Log {
     warn: (message, values) => logger.warn(values ?? {}, message),
     error: (message, values) => logger.error(values ?? {}, message),
     setLevel: (to) => void (logger.level = to),
-    flush: () => undefined,
+    flush: async () => undefined,
   }
 }
 

@@ -112,7 +112,7 @@ export async function serve(settings: Settings, notes: readonly Note[]): Promise
   await released
   await Promise.all([cluster.close(), followed.close(), registry.close(), identity.close()])
   log.info('ended')
-  log.flush()
+  await log.flush()
   return STOPPED
 }
 
@@ -220,8 +220,8 @@ function ended(): Promise<'SIGTERM' | 'SIGINT'> {
   })
 }
 
-function notStarted(text: string, log: Log): number {
-  log.flush()
+async function notStarted(text: string, log: Log): Promise<number> {
+  await log.flush()
   process.stderr.write(`${text.replaceAll(/^/gm, 'sealgate serve: ')}\n`)
   return NOT_STARTED
 }

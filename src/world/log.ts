@@ -12,14 +12,14 @@ export interface Log {
   warn(message: string, values?: Values): void
   error(message: string, values?: Values): void
   setLevel(level: Level): void
-  /** Writes what is still buffered, before the process ends. */
-  flush(): void
+  /** Writes what is still buffered, before the process ends. Never rejects, and waits for no reader that does not read. */
+  flush(): Promise<void>
 }
 
 const nothing = (): void => undefined
 
 /** A log that keeps nothing. */
-export const silent: Log = { debug: nothing, info: nothing, warn: nothing, error: nothing, setLevel: nothing, flush: nothing }
+export const silent: Log = { debug: nothing, info: nothing, warn: nothing, error: nothing, setLevel: nothing, flush: async () => undefined }
 
 /** A secret that can be handed about: whatever prints, logs or serialises it shows `[redacted]`. */
 export class Secret {

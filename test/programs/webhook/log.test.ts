@@ -1,5 +1,5 @@
 import { deepEqual, equal, match, ok } from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { test } from 'node:test'
 import { logTo, textOf } from '../../../programs/webhook/log.ts'
 import type { Level, Log } from '../../../src/world/log.ts'
@@ -71,13 +71,32 @@ for (const [what, line, text] of [
 ] as const)
   test(`as text: ${what}`, () => equal(textOf(line), text))
 
+const module = new URL('../../../programs/webhook/log.ts', import.meta.url).href
+
 test('lines are buffered, and all there when the log is flushed before the process ends', () => {
-  const module = new URL('../../../programs/webhook/log.ts', import.meta.url).href
   const script = `const { openLog } = await import(${JSON.stringify(module)})
     const log = openLog({ level: 'info', format: 'json', to: 'stdout' })
     for (let i = 0; i < 1000; i++) log.info('line', { i })
-    log.flush()
+    await log.flush()
     process.exit(0)`
   const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' })
   equal(stdout.trimEnd().split('\n').length, 1000)
+})
+
+test('a process ends although whoever read its log is gone', async () => {
+  const script = `const { openLog } = await import(${JSON.stringify(module)})
+    const log = openLog({ level: 'info', format: 'json', to: 'stdout' })
+    process.stderr.write('open')
+    await new Promise((told) => process.stdin.once('data', told))
+    log.info('nobody reads this')
+    await log.flush()
+    process.exit(7)`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script])
+  await new Promise((opened) => child.stderr.once('data', opened))
+  child.stdout.destroy()
+  await new Promise((closed) => child.stdout.once('close', closed))
+  child.stdin.end('now')
+  const kill = setTimeout(() => child.kill('SIGKILL'), 20_000)
+  equal(await new Promise((ended) => child.once('exit', ended)), 7)
+  clearTimeout(kill)
 })

@@ -35,7 +35,7 @@ function keeping(): Log & { readonly lines: { readonly level: Level; readonly te
   const lines: { level: Level; text: string; values: Values }[] = []
   const at = (level: Level) => (text: string, values?: Values) => void lines.push({ level, text, values: values ?? {} })
   const nothing = (): void => undefined
-  return { lines, debug: nothing, info: at('info'), warn: at('warn'), error: at('error'), setLevel: nothing, flush: nothing }
+  return { lines, debug: nothing, info: at('info'), warn: at('warn'), error: at('error'), setLevel: nothing, flush: async () => undefined }
 }
 
 const METADATA: Metadata = new Map([['root.json', Buffer.from('a root')]])
