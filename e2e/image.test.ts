@@ -12,7 +12,7 @@ import { freePort, must, temporaryFolder } from './processes.ts'
 const MAX_BYTES = 290_000_000 // unpacked; docs/operate.md says how much it is
 const HOME = '/var/run/sigstore'
 const OPENSHIFT = '1000680000:0' // a user as OpenShift makes them up, and the group that it gives them
-const READY_MS = 60_000 // emulated and busy; else it takes a second
+const READY_MS = 120_000 // emulated and busy, 15 s; else a second
 
 type Container = {
   readonly securityContext: Readonly<Record<string, unknown>>
