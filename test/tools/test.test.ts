@@ -6,14 +6,18 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { root } from '../../tools/project.ts'
 
-/** What `npm test -- FILE` prints and answers for one file. */
+/** What `npm test -- FILE` prints and answers for one file, which `FILE` in `options` stands for. */
 function run(t: TestContext, body: string, ...options: string[]): { status: number | null; lines: string[] } {
   const folder = mkdtempSync(join(tmpdir(), 'sealgate-test-'))
   t.after(() => rmSync(folder, { recursive: true }))
   const file = join(folder, 'a.test.ts')
   writeFileSync(file, `import { suite, test } from 'node:test'\n${body}\n`)
   const { NODE_TEST_CONTEXT: _, ...env } = process.env // else the runner takes itself for a test file of ours
-  const { status, stdout } = spawnSync(process.execPath, [`${root}tools/test.ts`, ...options, file], { encoding: 'utf8', env })
+  const { status, stdout } = spawnSync(
+    process.execPath,
+    [`${root}tools/test.ts`, ...options.map((option) => option.replace('FILE', file)), file],
+    { encoding: 'utf8', env },
+  )
   return { status, lines: stdout.trimEnd().split('\n') }
 }
 
@@ -29,6 +33,14 @@ test('what was left out is listed at the end with its reason, and counted', (t) 
 
 test('where nothing may be left out, that is a failure', (t) => {
   assert.equal(run(t, "test('a', () => {})\ntest('b', { skip: 'why' }, () => {})", '--leave-out-nothing').status, 1)
+})
+
+test('but for the files that are named, and it is still listed', (t) => {
+  const body = "test('a', () => {})\ntest('b', { skip: 'why' }, () => {})"
+  const { status, lines } = run(t, body, '--leave-out-nothing', '--may-leave-out=FILE')
+  assert.equal(status, 0)
+  assert.ok(lines.includes('1 × why'), lines.join('\n'))
+  assert.equal(run(t, body, '--leave-out-nothing', '--may-leave-out=e2e/other.test.ts').status, 1)
 })
 
 for (const [what, body, summary] of [
