@@ -6,6 +6,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Digest } from '../src/image/digest.ts'
 import { digestOf, isDigest } from '../src/image/digest.ts'
+import { received } from './http-body.ts'
 import { Content, OCI_INDEX } from './registry-content.ts'
 import type { Put } from './registry-content.ts'
 import { Guard } from './registry-guard.ts'
@@ -142,7 +143,7 @@ export class FakeRegistry {
       if (!(await misbehaves(response, fault.fault))) return
     }
     const respond = responder(seen, response)
-    if (path === '/token') return this.#guard.token(seen, await received(request), respond)
+    if (path === '/token') return this.#guard.token(seen, await received(request, MAX_UPLOAD), respond)
     const refusal = this.#guard.refusal(seen)
     if (refusal) return respond(401, refused('UNAUTHORIZED', 'authentication required'), { 'www-authenticate': refusal })
     if (path === '/v2/' || path === '/v2') return respond(200, '{}', { 'content-type': 'application/json' })
@@ -163,7 +164,7 @@ export class FakeRegistry {
     respond: Respond,
   ): Promise<void> {
     if (method === 'PUT') {
-      const bytes = await received(request)
+      const bytes = await received(request, MAX_UPLOAD)
       if (isDigest(reference) && digestOf(bytes) !== reference)
         return respond(400, refused('DIGEST_INVALID', 'provided digest did not match uploaded content'))
       const put = this.content.manifest(repository, bytes, isDigest(reference) ? undefined : reference, request.headers['content-type'])
@@ -190,7 +191,7 @@ export class FakeRegistry {
     const id = method === 'POST' ? randomUUID() : reference.replace('uploads/', '')
     const chunks = method === 'POST' ? [] : this.#uploads.get(id)
     if (!chunks) return respond(404, refused('BLOB_UPLOAD_UNKNOWN', 'blob upload unknown to registry'))
-    chunks.push(await received(request))
+    chunks.push(await received(request, MAX_UPLOAD))
     if (method === 'PUT' || digest !== '') {
       this.#uploads.delete(id)
       const bytes = Buffer.concat(chunks)
@@ -239,17 +240,6 @@ function created(respond: Respond, repository: string, digest: Digest): void {
 
 function refused(code: string, message: string): string {
   return JSON.stringify({ errors: [{ code, message }] })
-}
-
-async function received(request: IncomingMessage): Promise<Buffer> {
-  const chunks: Uint8Array[] = []
-  let length = 0
-  for await (const chunk of request as AsyncIterable<Uint8Array>) {
-    length += chunk.length
-    if (length > MAX_UPLOAD) throw new Error('too large')
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
 }
 
 /** Carries out a fault; true when the right answer still follows. */
