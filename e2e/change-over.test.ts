@@ -69,6 +69,7 @@ type Read = {
     readonly conditions?: readonly { readonly type: string; readonly status: string }[]
   }
 }
+const STEP_MS = 150_000 // for what one step of the page asks for; on busy cores Pods take their time
 const ENDING = 5_000 // ms
 const MAX_UNANSWERED = 6 // twice as many as are asked at once
 const THEIRS = ['clusterimagepolicies.policy.sigstore.dev', 'trustroots.policy.sigstore.dev']
@@ -88,6 +89,7 @@ if (isInside)
     let keys: Readonly<Record<'ours' | 'theirs', KeyPair>>
     let questions: Questions
     let service: Service
+    let nodes: Nodes | undefined
     let requests: readonly Request[]
     let load: Load
     /** What the controller in use said to each request, and what it had written. */
@@ -114,8 +116,10 @@ if (isInside)
           .replaceAll('--replicas=2', '--replicas=1')
           .replaceAll('repository=…', 'repository=sealgate')
         const env = { PATH: `${dirname(parts.kubectl)}:${dirname(parts.helm)}:${process.env['PATH']}`, HOME: folder }
-        const one = await run('sh', ['-ec', line], { cwd: folder, env })
-        assert.equal(one.code, 0, `${step}:\n${line}\n${one.stdout}${one.stderr}`)
+        const one = await run('sh', ['-ec', line], { cwd: folder, env, timeout: STEP_MS }).catch((error: unknown) =>
+          assert.fail(`${String(error)}\n${String(nodes)}`),
+        )
+        assert.equal(one.code, 0, `${step}:\n${line}\n${one.stdout}${one.stderr}\n${String(nodes)}`)
         all.push(one)
       }
       return all
@@ -150,8 +154,9 @@ if (isInside)
       await applied(cluster, ['apply', '-f', join(manifests, 'webhook.yaml')])
       service = await Service.start(await kubectl(`get service webhook -n ${SYSTEM} -o jsonpath={.spec.clusterIP}`), 443)
       stops.push(() => service.stop())
-      const nodes = await Nodes.start(cluster, SYSTEM, service, podOfEither)
-      stops.push(() => nodes.stop())
+      const started = await Nodes.start(cluster, SYSTEM, service, podOfEither)
+      nodes = started
+      stops.push(() => started.stop())
       await kubectl(`rollout status deployment/webhook -n ${SYSTEM} --timeout=60s`)
       await kubectl('create namespace shop')
       await kubectl('label namespace shop policy.sigstore.dev/include=true')

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { inspect } from 'node:util'
 import { ApiServer } from '../src/world/cluster/api-server.ts'
 import { openAccess } from '../src/world/cluster/kubeconfig.ts'
 import type { Manifest } from './chart.ts'
@@ -13,6 +14,7 @@ export type Pod = Endpoint & {
   start(): Promise<void>
   /** Ends it, as the kubelet does or without a word, and waits until it has ended. */
   stop(signal?: 'SIGTERM' | 'SIGKILL'): Promise<void>
+  log(): string
 }
 
 /** Makes the Pod of a Deployment as it is now. */
@@ -42,6 +44,7 @@ export class Nodes {
   #count = 0
   #written = ''
   #loop: Promise<void> | undefined
+  #trouble: unknown
 
   private constructor(api: ApiServer, namespace: string, service: Service, make: PodMaker) {
     this.#api = api
@@ -63,9 +66,18 @@ export class Nodes {
     await this.#api.close()
   }
 
+  /** Who runs, who of them is ready, what they said last, and what could not be done. */
+  toString(): string {
+    const pods = [...this.#running.values()].map(
+      ({ pod, isReady }) => `${pod.name}: ${isReady ? '' : 'not '}ready\n${pod.log().slice(-2_000)}`,
+    )
+    return [...pods, ...(this.#trouble === undefined ? [] : [inspect(this.#trouble)])].join('\n')
+  }
+
   async #go(): Promise<void> {
     while (!this.#over.signal.aborted) {
-      await this.#look()
+      // As controllers do: what could not be done now is tried again.
+      await this.#look().catch((error: unknown) => (this.#trouble = error))
       await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY))
     }
   }
@@ -74,7 +86,11 @@ export class Nodes {
     const deployments = await this.#list('/apis/apps/v1', 'deployments')
     const [service] = (await this.#list('/api/v1', 'services')) ?? []
     if (!deployments || !service) return
-    for (const one of this.#running.values()) one.isReady = !one.ends && (await one.pod.isReady())
+    const probed = [...this.#running.values()].map(async (one) => {
+      const isReady = await one.pod.isReady()
+      one.isReady = isReady && !one.ends
+    })
+    await Promise.all(probed)
     for (const deployment of deployments) await this.#exchange(deployment)
     for (const one of this.#running.values()) if (!deployments.some(({ metadata }) => metadata.name === one.of)) this.#end(one)
     this.#lead((service.spec?.selector ?? {}) as Readonly<Record<string, string>>)
@@ -152,14 +168,17 @@ export class Nodes {
       ports: [{ name: '', port: 8443, protocol: 'TCP' }],
     }
     const replaced = await this.#api.write('merge', `${slices}/${name}-1`, slice, this.#over.signal)
-    if (replaced.state !== 'answered') await this.#api.write('create', slices, slice, this.#over.signal)
-    for (const [i, { metadata }] of deployments.entries())
-      await this.#api.write(
+    const made = replaced.state === 'answered' ? replaced : await this.#api.write('create', slices, slice, this.#over.signal)
+    if (made.state !== 'answered') return
+    for (const [i, { metadata }] of deployments.entries()) {
+      const told = await this.#api.write(
         'merge',
         `/apis/apps/v1/namespaces/${this.#namespace}/deployments/${metadata.name}/status`,
         { status: statuses[i] },
         this.#over.signal,
       )
+      if (told.state !== 'answered') return
+    }
     this.#written = text
   }
 

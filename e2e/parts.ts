@@ -118,7 +118,7 @@ export async function parts(wanted: readonly Part[] = PARTS): Promise<Parts<Part
         `${missing.join(', ')}: not there, and no Go on the PATH to build them with; install Go, or set KUBEBUILDER_ASSETS and SEALGATE_PARTS to folders that hold them`,
       )
     process.stderr.write(
-      `building ${missing.length} parts from the Go module proxy into ${cache()}; the first time takes up to 15 minutes\n`,
+      `building ${missing.length} parts from the Go module proxy into ${cache()}; the first time takes up to 20 minutes\n`,
     )
     for (const part of missing) await build(part)
   }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Manifest } from './chart.ts'
 import type { Pod } from './nodes.ts'
 import { Server } from './processes.ts'
+import { PROBE_MS } from './service.ts'
 
 const DRAIN = 60_000 // ms; it answers for 45 s after it was asked to end
 
@@ -69,7 +70,8 @@ export class PolicyController implements Pod {
   isReady(): Promise<boolean> {
     if (!this.#server) return Promise.resolve(false)
     return new Promise((resolve) => {
-      const options = { rejectUnauthorized: false, agent: false, headers: { 'k-kubelet-probe': 'webhook' } }
+      const signal = AbortSignal.timeout(PROBE_MS)
+      const options = { rejectUnauthorized: false, agent: false, signal, headers: { 'k-kubelet-probe': 'webhook' } }
       get(`https://127.0.0.1:${this.port}/`, options, (response) => {
         response.resume()
         resolve(response.statusCode === 200)

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import type { Manifest } from './chart.ts'
 import { LOOPBACK, LOOPBACK_HOST } from './cluster.ts'
 import { Server, freePort } from './processes.ts'
-import type { Endpoint, Service } from './service.ts'
+import { type Endpoint, PROBE_MS, type Service } from './service.ts'
 
 const sealgate = fileURLToPath(new URL('../bin/sealgate', import.meta.url))
 
@@ -75,9 +75,13 @@ export class Replica implements Endpoint {
   }
 
   async isReady(): Promise<boolean> {
-    const response = await fetch(`http://${LOOPBACK_HOST}:${this.#metricsPort}/readyz`).catch(() => undefined)
-    await response?.arrayBuffer()
-    return response?.ok ?? false
+    try {
+      const response = await fetch(`http://${LOOPBACK_HOST}:${this.#metricsPort}/readyz`, { signal: AbortSignal.timeout(PROBE_MS) })
+      await response.arrayBuffer()
+      return response.ok
+    } catch {
+      return false
+    }
   }
 
   async isLeading(): Promise<boolean> {

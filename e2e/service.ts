@@ -5,6 +5,9 @@ import { pipeline } from 'node:stream'
 /** One that stands behind a Service. `isReady` is asked again and again, as the kubelet asks. */
 export type Endpoint = { readonly port: number; isReady(): Promise<boolean> }
 
+/** Who does not answer a probe in this time is not ready; a kubelet waits a second. */
+export const PROBE_MS = 5_000
+
 const PROBE_EVERY = 100 // ms
 
 /**
